@@ -1,0 +1,34 @@
+"""Signal processing shared by training and serving: decode, cut into windows, extract features.
+
+Pure functions of their arguments: no Kafka, no settings, no clock.
+"""
+
+from features.decode import MAX_SECONDS, Audio, Samples, decode, read_file
+from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
+from features.windows import (
+    MIN_WINDOW_SECONDS,
+    Window,
+    cut,
+    level_dbfs,
+    resample,
+    split,
+    window_length,
+)
+
+__all__ = [
+    "FEATURE_SETS",
+    "MAX_SECONDS",
+    "MIN_WINDOW_SECONDS",
+    "Audio",
+    "FeatureSet",
+    "Samples",
+    "Window",
+    "cut",
+    "decode",
+    "feature_set",
+    "level_dbfs",
+    "read_file",
+    "resample",
+    "split",
+    "window_length",
+]

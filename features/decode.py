@@ -1,0 +1,247 @@
+"""Bytes or a file to mono float32 samples, by libsndfile.
+
+Failures are `schemas.errors.AudioError`, with the value, the limit and the remedy in the text.
+"""
+
+import io
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from features.containers import recognise
+from schemas.errors import AudioTooLong, CorruptAudio, InvalidSamples, UnsupportedAudio
+
+Samples = NDArray[np.float32]
+
+MIN_SAMPLE_RATE: Final = 1_000
+MAX_SAMPLE_RATE: Final = 384_000
+MAX_CHANNELS: Final = 64
+#: Decoded seconds of one message at most, whatever it claims: 5 MB of FLAC can hold days.
+MAX_SECONDS: Final = 900.0
+#: Full scale is 1; +36 dB above it is no audio, but for instance int16 values in a float file.
+MAX_AMPLITUDE: Final = 64.0
+
+_BLOCK_FRAMES: Final = 1 << 16
+_PCM_DTYPES: Final = {"s16le": "<i2", "s16be": ">i2", "f32le": "<f4"}
+_CONTAINER_TYPES: Final = frozenset(
+    f"audio/{name}"
+    for name in (
+        "wav wave x-wav vnd.wave flac x-flac ogg vorbis opus mpeg mp3 basic aiff x-aiff"
+    ).split()
+) | {"application/ogg", "application/octet-stream"}
+#: Formats whose header states the number of frames, so that a loss can be told.
+_COUNTED_FORMATS: Final = frozenset({"FLAC"})
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Decoded audio.
+
+    Attributes
+    ----------
+    samples
+        Mono, full scale at 1 [shape=(n,), float32].
+    sample_rate
+        In Hz.
+    """
+
+    samples: Samples
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+def decode(
+    data: bytes, content_type: str | None = None, *, max_seconds: float = MAX_SECONDS
+) -> Audio:
+    """Decode a message: a container that libsndfile reads, or raw PCM named by its content type.
+
+    Parameters
+    ----------
+    data
+        WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF or AU, or raw PCM.
+    content_type
+        ``audio/L16;rate=…;channels=…`` (big-endian, RFC 3551) or
+        ``audio/pcm;rate=…;channels=…;encoding=s16le|f32le`` for raw PCM; of a container it is
+        checked, but the first bytes decide.
+    max_seconds
+        Longest audio to accept.
+
+    Raises
+    ------
+    UnsupportedAudio
+        An unknown content type or container, or a rate or channel count out of range.
+    CorruptAudio
+        The content does not decode, ends early, or is empty.
+    AudioTooLong
+        More than `max_seconds`.
+    InvalidSamples
+        NaN, infinite or absurdly large samples.
+    """
+    if not data:
+        raise CorruptAudio("the message is empty: send audio, or the header final: true")
+    media_type, parameters = _parse_content_type(content_type)
+    if media_type in ("audio/l16", "audio/pcm"):
+        return _decode_pcm(data, media_type, parameters, max_seconds)
+    if media_type and media_type not in _CONTAINER_TYPES:
+        raise UnsupportedAudio(
+            f"content-type {content_type!r} is not supported: use audio/wav, audio/flac, "
+            "audio/ogg, audio/mpeg, audio/L16 or audio/pcm"
+        )
+    if recognise(data) is None:
+        raise UnsupportedAudio(
+            f"no known audio container begins with {data[:8].hex(' ')}: send WAV, FLAC, Ogg or "
+            "MP3, or name raw PCM by content-type audio/pcm;rate=…;channels=…;encoding=s16le"
+        )
+    return _decode_container(io.BytesIO(data), max_seconds)
+
+
+def read_file(path: Path, *, max_seconds: float = 86_400.0) -> Audio:
+    """Decode an audio file; same formats, checks and errors as `decode`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+        if not head:
+            raise CorruptAudio(f"{path.name} is empty")
+        if recognise(head) is None:
+            raise UnsupportedAudio(
+                f"{path.name} begins with {head[:8].hex(' ')}, which no known audio container "
+                "does: use WAV, FLAC, Ogg or MP3"
+            )
+        file.seek(0)
+        return _decode_container(file, max_seconds)
+
+
+def downmix(frames: NDArray[np.float32]) -> Samples:
+    """Average the channels [shape=(n, channels)] to mono [shape=(n,)].
+
+    Every frame is averaged alone and in channel order, so the result does not depend on where the
+    audio was cut into chunks.
+    """
+    if frames.shape[1] == 1:
+        return frames[:, 0]
+    total = frames[:, 0].copy()
+    for channel in range(1, frames.shape[1]):
+        total += frames[:, channel]
+    return total / np.float32(frames.shape[1])
+
+
+def _parse_content_type(content_type: str | None) -> tuple[str, dict[str, str]]:
+    if not content_type:
+        return "", {}
+    message = Message()
+    message["content-type"] = content_type
+    parameters = message.get_params(failobj=[])[1:]
+    return message.get_content_type(), {name.lower(): value for name, value in parameters}
+
+
+def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
+    try:
+        with soundfile.SoundFile(file) as sound:
+            _check_shape(sound.samplerate, sound.channels)
+            blocks = _read_blocks(sound, max_seconds)
+            claimed = sound.frames if sound.format in _COUNTED_FORMATS else 0
+            sample_rate = sound.samplerate
+    except soundfile.LibsndfileError as error:
+        raise CorruptAudio(f"libsndfile cannot decode the audio: {error.error_string}") from error
+    if not blocks:
+        raise CorruptAudio("the container holds no audio frames")
+    samples = np.concatenate(blocks)
+    if len(samples) < claimed:
+        raise CorruptAudio(
+            f"the audio ends after {len(samples)} of {claimed} frames: send each chunk whole"
+        )
+    return Audio(_check_samples(samples), sample_rate)
+
+
+def _read_blocks(sound: soundfile.SoundFile, max_seconds: float) -> list[Samples]:
+    """Decode and down-mix block by block, so that a bomb is noticed before it fills the memory."""
+    limit = int(max_seconds * sound.samplerate)
+    blocks: list[Samples] = []
+    decoded = 0
+    while True:
+        frames = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        if not len(frames):
+            return blocks
+        decoded += len(frames)
+        if decoded > limit:
+            raise AudioTooLong(
+                f"the audio decodes to more than {max_seconds:g} s, the limit for one message: "
+                "send it in shorter chunks"
+            )
+        blocks.append(downmix(frames))
+
+
+def _decode_pcm(
+    data: bytes, media_type: str, parameters: dict[str, str], max_seconds: float
+) -> Audio:
+    sample_rate = _integer(parameters, "rate", None if media_type == "audio/pcm" else 44_100)
+    channels = _integer(parameters, "channels", 1)
+    _check_shape(sample_rate, channels)
+    encoding = "s16be" if media_type == "audio/l16" else parameters.get("encoding", "s16le")
+    if encoding not in _PCM_DTYPES:
+        raise UnsupportedAudio(f"PCM encoding {encoding!r} is not supported: use s16le or f32le")
+    dtype = np.dtype(_PCM_DTYPES[encoding])
+    if len(data) % (dtype.itemsize * channels):
+        raise CorruptAudio(
+            f"{len(data)} bytes are no whole number of frames of {channels} x {dtype.itemsize} "
+            "bytes: cut raw PCM between frames"
+        )
+    frames = np.frombuffer(data, dtype).reshape(-1, channels)
+    if len(frames) > max_seconds * sample_rate:
+        raise AudioTooLong(
+            f"{len(frames) / sample_rate:.0f} s of PCM, at most {max_seconds:g} s in one message: "
+            "send it in shorter chunks"
+        )
+    if dtype.kind == "i":
+        scaled = frames.astype(np.float32) / np.float32(32768.0)
+    else:
+        scaled = frames.astype(np.float32)
+    return Audio(_check_samples(downmix(scaled)), sample_rate)
+
+
+def _integer(parameters: dict[str, str], name: str, default: int | None) -> int:
+    text = parameters.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isascii() or not text.isdigit():
+        raise UnsupportedAudio(
+            f"content-type parameter {name}={text or ''!r}: raw PCM needs {name}=<integer>"
+        )
+    return int(text)
+
+
+def _check_shape(sample_rate: int, channels: int) -> None:
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise UnsupportedAudio(
+            f"sample rate {sample_rate} Hz is out of range, "
+            f"{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz are supported"
+        )
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UnsupportedAudio(f"{channels} channels, 1 to {MAX_CHANNELS} are supported")
+
+
+def _check_samples(samples: Samples) -> Samples:
+    peak = float(np.abs(samples).max())
+    if not np.isfinite(peak):
+        bad = int(np.count_nonzero(~np.isfinite(samples)))
+        raise InvalidSamples(f"{bad} of {len(samples)} samples are NaN or infinite")
+    if peak > MAX_AMPLITUDE:
+        raise InvalidSamples(
+            f"samples reach {peak:g}, at most {MAX_AMPLITUDE:g} is accepted: "
+            "float audio has full scale at 1"
+        )
+    return samples

@@ -1,0 +1,116 @@
+"""Feature sets: named, versioned recipes from samples to a vector.
+
+`feature_set` is the one way in, for training, serving and benchmarks alike, so that a model meets
+in service exactly what it was trained on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import spectral
+from features.decode import Samples
+from schemas.errors import InvalidSamples
+
+WINDOW_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """A recipe: what to extract from how much audio at which rate.
+
+    Attributes
+    ----------
+    name
+        Stable name; a recipe that changes its values gets a new one.
+    sample_rate
+        Of the samples that `extract` takes, in Hz.
+    window_seconds
+        Length of the windows that the services cut.
+    names
+        Names of the D features.
+    """
+
+    name: str
+    sample_rate: int
+    window_seconds: float
+    names: tuple[str, ...]
+    compute: Callable[[Samples], NDArray[np.float32]]
+
+    def extract(self, y: Samples) -> NDArray[np.float32]:
+        """Compute the features of mono samples.
+
+        Parameters
+        ----------
+        y
+            Samples at `sample_rate` [shape=(n,), float32], at least 2048 of them.
+
+        Returns
+        -------
+        The features, in the order of `names` [shape=(D,), float32].
+
+        Raises
+        ------
+        InvalidSamples
+            The samples are too few or give no finite features.
+        """
+        if y.ndim != 1 or len(y) < spectral.N_FFT:
+            raise InvalidSamples(
+                f"{self.name} needs at least {spectral.N_FFT} mono samples, got shape {y.shape}"
+            )
+        values = self.compute(y)
+        if not np.isfinite(values).all():
+            bad = [name for name, v in zip(self.names, values, strict=True) if not np.isfinite(v)]
+            raise InvalidSamples(f"{self.name} has no finite value for {', '.join(bad)}")
+        return values
+
+
+_SETS: Final = {
+    recipe.name: recipe
+    for recipe in (
+        FeatureSet(
+            name="seed-25",
+            sample_rate=spectral.SAMPLE_RATE,
+            window_seconds=WINDOW_SECONDS,
+            names=spectral.SEED_DESCRIPTORS,
+            compute=partial(spectral.means, descriptors=spectral.SEED_DESCRIPTORS),
+        ),
+        FeatureSet(
+            name="librosa-52",
+            sample_rate=spectral.SAMPLE_RATE,
+            window_seconds=WINDOW_SECONDS,
+            names=tuple(
+                f"{name}_{moment}"
+                for name in spectral.TABLE_DESCRIPTORS
+                for moment in ("mean", "var")
+            ),
+            compute=partial(spectral.means_and_variances, descriptors=spectral.TABLE_DESCRIPTORS),
+        ),
+    )
+}
+
+#: Names of all feature sets.
+FEATURE_SETS: Final = tuple(_SETS)
+
+
+def feature_set(name: str) -> FeatureSet:
+    """Return the feature set of that name.
+
+    Raises
+    ------
+    KeyError
+        There is none; the text lists those that there are.
+
+    Examples
+    --------
+    >>> feature_set("seed-25").names[:3]
+    ('chroma_stft', 'spectral_centroid', 'spectral_bandwidth')
+    """
+    try:
+        return _SETS[name]
+    except KeyError:
+        raise KeyError(f"no feature set {name!r}: choose {', '.join(FEATURE_SETS)}") from None

@@ -1,0 +1,110 @@
+"""The window grid: tumbling windows at multiples of the window length from a stream's start.
+
+A window is cut at the input's own sample rate and resampled alone. So neither the borders of the
+chunks nor what came before decide any of its samples, and a stream can be taken up again at any
+window by reading its audio from there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import soxr
+
+from features.decode import Audio, Samples
+
+#: The shortest rest of a stream that still counts as a window.
+MIN_WINDOW_SECONDS: Final = 1.0
+#: Lowest level reported, in dB relative to full scale: below 16-bit and 20-bit noise.
+FLOOR_DBFS: Final = -120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of a stream, at the input's own sample rate.
+
+    Attributes
+    ----------
+    index
+        Number of the window in its stream, from 0.
+    start_seconds
+        Where it begins, from the start of the stream.
+    audio
+        Its samples; shorter than the window length only in the last window of a stream.
+    """
+
+    index: int
+    start_seconds: float
+    audio: Audio
+
+    @property
+    def end_seconds(self) -> float:
+        """Where the window ends, from the start of the stream."""
+        return self.start_seconds + self.audio.seconds
+
+
+def window_length(window_seconds: float, sample_rate: int) -> int:
+    """Return the number of samples in a window."""
+    return round(window_seconds * sample_rate)
+
+
+def cut(pending: Sequence[Samples], samples: Samples, length: int) -> tuple[list[Samples], Samples]:
+    """Cut whole windows off the audio at hand.
+
+    Parameters
+    ----------
+    pending
+        Audio left by earlier calls, in order; less than one window.
+    samples
+        The audio that follows [shape=(n,)].
+    length
+        Number of samples in a window.
+
+    Returns
+    -------
+    windows
+        As many as are complete [shape=(length,) each].
+    rest
+        What is left for the next window [shape=(<length,)], a copy that keeps nothing else alive.
+    """
+    joined = np.concatenate([*pending, samples]) if pending else samples
+    count = len(joined) // length
+    windows = [joined[i * length : (i + 1) * length] for i in range(count)]
+    return windows, joined[count * length :].copy()
+
+
+def split(
+    audio: Audio, window_seconds: float, min_seconds: float = MIN_WINDOW_SECONDS
+) -> Iterator[Window]:
+    """Cut a whole recording into the windows that the streaming service would see.
+
+    A rest shorter than `min_seconds` is left out.
+    """
+    length = window_length(window_seconds, audio.sample_rate)
+    windows, rest = cut((), audio.samples, length)
+    if len(rest) >= min_seconds * audio.sample_rate:
+        windows.append(rest)
+    for index, samples in enumerate(windows):
+        start = index * length / audio.sample_rate
+        yield Window(index, start, Audio(samples, audio.sample_rate))
+
+
+def resample(audio: Audio, sample_rate: int) -> Samples:
+    """Resample one window by soxr (quality HQ) to exactly ``round(seconds * sample_rate)`` samples.
+
+    Returns
+    -------
+    Samples at `sample_rate` [shape=(n,), float32].
+    """
+    if audio.sample_rate == sample_rate:
+        return audio.samples
+    length = round(len(audio.samples) * sample_rate / audio.sample_rate)
+    resampled = soxr.resample(audio.samples, audio.sample_rate, sample_rate, quality="HQ")
+    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))
+
+
+def level_dbfs(samples: Samples) -> float:
+    """Return the root mean square level in dB relative to full scale, `FLOOR_DBFS` at the least."""
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return max(FLOOR_DBFS, 10.0 * float(np.log10(power))) if power > 0 else FLOOR_DBFS

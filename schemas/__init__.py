@@ -1,0 +1,57 @@
+"""The wire contract: message types, codec, errors. Nothing here knows how messages are made."""
+
+from schemas.codec import (
+    Event,
+    Headers,
+    dead_letter_headers,
+    decode_chunk,
+    decode_event,
+    decode_final,
+    decode_stream_id,
+    encode_chunk_headers,
+    encode_event,
+    encode_event_headers,
+    header,
+)
+from schemas.messages import (
+    SCHEMA_VERSION,
+    AudioChunk,
+    FeatureVector,
+    GenrePrediction,
+    ModelReference,
+    Origin,
+    WindowAnswer,
+    feature_event_id,
+    keyless_stream_id,
+    prediction_event_id,
+)
+from schemas.model_metadata import GENRES, INPUT_NAME, OUTPUT_NAME, SILENCE, ModelMetadata
+
+__all__ = [
+    "GENRES",
+    "INPUT_NAME",
+    "OUTPUT_NAME",
+    "SCHEMA_VERSION",
+    "SILENCE",
+    "AudioChunk",
+    "Event",
+    "FeatureVector",
+    "GenrePrediction",
+    "Headers",
+    "ModelMetadata",
+    "ModelReference",
+    "Origin",
+    "WindowAnswer",
+    "dead_letter_headers",
+    "decode_chunk",
+    "decode_event",
+    "decode_final",
+    "decode_stream_id",
+    "encode_chunk_headers",
+    "encode_event",
+    "encode_event_headers",
+    "feature_event_id",
+    "header",
+    "keyless_stream_id",
+    "prediction_event_id",
+]

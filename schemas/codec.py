@@ -1,0 +1,197 @@
+"""Kafka keys, headers and values to messages, and back."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import msgspec
+
+from schemas.errors import InputError, MessageError
+from schemas.messages import (
+    SCHEMA_VERSION,
+    AudioChunk,
+    FeatureVector,
+    GenrePrediction,
+    Origin,
+)
+
+Headers = list[tuple[str, bytes]]
+Event = FeatureVector | GenrePrediction
+
+MAX_STREAM_ID_BYTES: Final = 1024
+
+_EVENT_TYPES: Final = {
+    FeatureVector: ("genrestream.feature_vector.v1", "genrestream/extractor"),
+    GenrePrediction: ("genrestream.genre_prediction.v1", "genrestream/classifier"),
+}
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+_encoder = msgspec.json.Encoder()
+E_ = TypeVar("E_", FeatureVector, GenrePrediction)
+
+
+def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
+    """Return the last header of that name (any case) as text, or ``None``."""
+    found = [value for key, value in headers if key.lower() == name]
+    if not found or found[-1] is None:
+        return None
+    try:
+        return found[-1].decode().strip()
+    except UnicodeDecodeError as error:
+        raise MessageError(f"header {name!r} is not UTF-8: {found[-1][:40]!r}") from error
+
+
+def decode_chunk(
+    key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]
+) -> AudioChunk:
+    """Read the envelope of a message of ``audio.chunks``; the audio itself stays encoded.
+
+    Raises
+    ------
+    MessageError
+        The key is not UTF-8 or too long, or a header has a bad value.
+    """
+    headers = list(headers)
+    return AudioChunk(
+        data=value or b"",
+        stream_id=decode_stream_id(key),
+        content_type=header(headers, "content-type"),
+        final=decode_final(headers),
+        traceparent=header(headers, "traceparent"),
+    )
+
+
+def decode_stream_id(key: bytes | None) -> str | None:
+    """Read a message key; an empty one counts as none.
+
+    Raises
+    ------
+    MessageError
+        The key is not UTF-8 or longer than `MAX_STREAM_ID_BYTES`.
+    """
+    if not key:
+        return None
+    if len(key) > MAX_STREAM_ID_BYTES:
+        raise MessageError(
+            f"the key has {len(key)} bytes, at most {MAX_STREAM_ID_BYTES} are allowed: "
+            "use a shorter stream id"
+        )
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise MessageError(f"the key {key[:40]!r} is not UTF-8: use text as stream id") from error
+
+
+def decode_final(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Tell whether the headers mark the end of a stream.
+
+    Raises
+    ------
+    MessageError
+        The header ``final`` is neither true nor false.
+    """
+    text = header(headers, "final")
+    if text is None:
+        return False
+    if text.lower() not in _BOOLEANS:
+        raise MessageError(f"header 'final' is {text!r}: use true or false")
+    return _BOOLEANS[text.lower()]
+
+
+def encode_chunk_headers(chunk: AudioChunk) -> Headers:
+    """Return the headers that `decode_chunk` reads."""
+    headers: Headers = []
+    if chunk.content_type:
+        headers.append(("content-type", chunk.content_type.encode()))
+    if chunk.final:
+        headers.append(("final", b"true"))
+    if chunk.traceparent:
+        headers.append(("traceparent", chunk.traceparent.encode()))
+    return headers
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the JSON of a feature vector or prediction."""
+    return _encoder.encode(event)
+
+
+def decode_event(data: bytes | None, event_type: type[E_]) -> E_:
+    """Read a feature vector or prediction from its JSON.
+
+    Raises
+    ------
+    MessageError
+        Not JSON, not of this schema, or of another major version.
+    """
+    _check_version(data or b"", event_type.__name__)
+    try:
+        return msgspec.json.decode(data or b"", type=event_type)
+    except msgspec.MsgspecError as error:
+        raise MessageError(f"not a {event_type.__name__}: {error}") from error
+
+
+class _Versioned(msgspec.Struct):
+    schema_version: str
+
+
+def _check_version(data: bytes, name: str) -> None:
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).schema_version
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MessageError(f"not a {name}: {error}") from error
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        raise MessageError(
+            f"{name} has schema version {version!r}, this service reads {SCHEMA_VERSION}: "
+            "upgrade the older side"
+        )
+
+
+def encode_event_headers(
+    event: Event, timestamp_ms: int, traceparent: str | None = None
+) -> Headers:
+    """Return the CloudEvents 1.0 headers (Kafka binding, binary mode) of an event.
+
+    Parameters
+    ----------
+    event
+        The feature vector or prediction.
+    timestamp_ms
+        Time of the message that caused the event, so that a replay gives the same headers.
+    traceparent
+        W3C trace context of that message.
+    """
+    event_type, source = _EVENT_TYPES[type(event)]
+    time = datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    values = {
+        "ce_specversion": "1.0",
+        "ce_id": event.event_id,
+        "ce_type": event_type,
+        "ce_source": source,
+        "ce_subject": event.stream_id,
+        "ce_time": time.replace("+00:00", "Z"),
+        "content-type": "application/json",
+    }
+    if traceparent:
+        values["traceparent"] = traceparent
+    return [(name, value.encode()) for name, value in values.items()]
+
+
+def dead_letter_headers(
+    origin: Origin,
+    timestamp_ms: int,
+    service: str,
+    error: InputError,
+    original: Sequence[tuple[str, bytes]],
+) -> Headers:
+    """Return the headers of a dead letter: the message's own, then where it failed and why."""
+    reason = {
+        "dead_letter_topic": origin.topic,
+        "dead_letter_partition": str(origin.partition),
+        "dead_letter_offset": str(origin.offset),
+        "dead_letter_timestamp": str(timestamp_ms),
+        "dead_letter_service": service,
+        "dead_letter_error": error.code,
+        "dead_letter_message": str(error),
+    }
+    kept = [(name, value) for name, value in original if name not in reason]
+    return kept + [(name, value.encode()) for name, value in reason.items()]

@@ -1,0 +1,172 @@
+"""Message types of the four topics: what two services must agree on.
+
+Messages only gain optional fields within a major version, and readers ignore fields that they do
+not know, so services of neighbouring releases work side by side.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+SCHEMA_VERSION: Final = "1.0"
+
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """One message of ``audio.chunks``: some audio of one stream.
+
+    Attributes
+    ----------
+    data
+        Encoded audio, decodable alone, or raw PCM. Empty only to end a stream.
+    stream_id
+        The key, or ``None``: then the message is a stream of its own that ends with it.
+    content_type
+        MIME type, or ``None``: then the container is recognised by its first bytes.
+    final
+        Whether the stream ends with this chunk.
+    traceparent
+        W3C trace context, passed on unread.
+    """
+
+    data: bytes
+    stream_id: str | None = None
+    content_type: str | None = None
+    final: bool = False
+    traceparent: str | None = None
+
+
+class Origin(Struct, frozen=True, forbid_unknown_fields=False):
+    """Where the first chunk of a stream stands in the log: it tells streams with one key apart."""
+
+    topic: str
+    partition: Count
+    offset: Count
+
+
+class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One message of ``audio.features``: the features of one window of a stream.
+
+    Attributes
+    ----------
+    event_id
+        The same for the same audio at the same place of the log, however often it is processed.
+    stream_id
+        Key of the chunks, or the place of the message in the log when it had none.
+    origin
+        Place of the stream's first chunk.
+    feature_set
+        Name of the recipe, such as ``librosa-52``.
+    window_index
+        Number of this window in its stream, from 0.
+    start_seconds, end_seconds
+        Span of the window, from the start of the stream.
+    level_dbfs
+        Root mean square level of the window, in dB relative to full scale; -120 at the lowest.
+    values
+        The features, in the order of the set's names. Empty only in the message that ends a
+        stream of which no audio was left for another window.
+    final
+        Whether the stream ends with this message.
+    """
+
+    event_id: str
+    stream_id: str
+    origin: Origin
+    feature_set: str
+    window_index: Count
+    start_seconds: Seconds
+    end_seconds: Seconds
+    level_dbfs: float
+    values: tuple[float, ...]
+    final: bool = False
+    schema_version: str = SCHEMA_VERSION
+
+
+class ModelReference(Struct, frozen=True):
+    """The model that made a prediction."""
+
+    name: str
+    version: str
+
+
+class WindowAnswer(Struct, frozen=True):
+    """What the model says of one window alone.
+
+    Attributes
+    ----------
+    label
+        The most probable genre, or ``silence``.
+    confidence
+        Probability of the label.
+    probabilities
+        Probability of every genre; they sum to 1. Empty for silence, which has no genre.
+    """
+
+    label: str
+    confidence: Probability
+    probabilities: dict[str, Probability]
+
+
+class GenrePrediction(Struct, frozen=True, kw_only=True):
+    """One message of ``genre.predictions``: the answer for a stream so far, and for its window.
+
+    Attributes
+    ----------
+    event_id
+        The feature vector's, and the name of the model.
+    label, confidence, probabilities
+        The answer for the whole stream so far: the mean of the probabilities of its windows,
+        windows of silence left out. A stream of silence alone is ``silence``.
+    windows
+        Number of windows in that mean.
+    window
+        The answer for this window alone; null in the message that ends a stream of which no
+        audio was left for another window.
+    final
+        Whether this is the last prediction of the stream.
+    """
+
+    event_id: str
+    stream_id: str
+    origin: Origin
+    feature_set: str
+    model: ModelReference
+    window_index: Count
+    start_seconds: Seconds
+    end_seconds: Seconds
+    label: str
+    confidence: Probability
+    probabilities: dict[str, Probability]
+    windows: Count
+    window: WindowAnswer | None
+    final: bool = False
+    schema_version: str = SCHEMA_VERSION
+
+
+def feature_event_id(origin: Origin, feature_set: str, window_index: int) -> str:
+    """Identify a feature vector by what it was made from.
+
+    >>> feature_event_id(Origin("audio.chunks", 3, 1042), "librosa-52", 7)
+    'audio.chunks/3/1042/librosa-52/7'
+    """
+    return f"{origin.topic}/{origin.partition}/{origin.offset}/{feature_set}/{window_index}"
+
+
+def prediction_event_id(vector: FeatureVector, model: ModelReference) -> str:
+    """Identify a prediction by its feature vector and model, of which there may be several."""
+    return f"{vector.event_id}/{model.name}"
+
+
+def keyless_stream_id(origin: Origin) -> str:
+    """Name the stream of a message that came without a key by its place in the log.
+
+    >>> keyless_stream_id(Origin("audio.chunks", 3, 1042))
+    'audio.chunks-3-1042'
+    """
+    return f"{origin.topic}-{origin.partition}-{origin.offset}"

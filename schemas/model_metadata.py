@@ -1,0 +1,94 @@
+"""What an ONNX model says of itself in its ``metadata_props``: the contract of training and serving.
+
+The graph takes ``features`` float32 [shape=(n, D)] and gives ``probabilities`` float32
+[shape=(n, K)], in the order of ``labels``; scaling is inside the graph.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from schemas.errors import ModelError
+
+INPUT_NAME: Final = "features"
+OUTPUT_NAME: Final = "probabilities"
+#: The genres of GTZAN, in the order of every model's output.
+GENRES: Final = (
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+)
+#: Label of audio below the level at which a genre can be told.
+SILENCE: Final = "silence"
+
+
+class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """Metadata of a model.
+
+    Attributes
+    ----------
+    name, version
+        Identity of the model; the version is semantic.
+    feature_set, feature_names
+        The recipe that it was trained on and the names of its D features.
+    labels
+        Names of its K classes.
+    training_data, split
+        What it was fitted on, and how that was divided.
+    metrics
+        Scores by name, such as ``fault_filtered_accuracy``.
+    created
+        ISO 8601 date.
+    """
+
+    name: str
+    version: str
+    feature_set: str
+    feature_names: tuple[str, ...]
+    labels: tuple[str, ...]
+    training_data: str
+    split: str
+    metrics: dict[str, float]
+    created: str
+
+    def to_props(self) -> dict[str, str]:
+        """Return the values for ``metadata_props``: texts as they are, the rest as JSON."""
+        fields = msgspec.to_builtins(self)
+        return {
+            key: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            for key, value in fields.items()
+        }
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, str]) -> "ModelMetadata":
+        """Read ``metadata_props``.
+
+        Raises
+        ------
+        ModelError
+            A field is missing or does not parse.
+        """
+        try:
+            fields = {name: _parse(name, props[name]) for name in cls.__struct_fields__}
+            return msgspec.convert(fields, type=cls)
+        except KeyError as error:
+            raise ModelError(
+                f"the model has no metadata {error}: export it with genrestream train"
+            ) from error
+        except msgspec.MsgspecError as error:
+            raise ModelError(f"the model's metadata does not parse: {error}") from error
+
+
+_JSON_FIELDS: Final = frozenset({"feature_names", "labels", "metrics"})
+
+
+def _parse(name: str, text: str) -> Any:
+    return msgspec.json.decode(text) if name in _JSON_FIELDS else text
