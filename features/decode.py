@@ -29,11 +29,25 @@ MAX_AMPLITUDE: Final = 64.0
 _BLOCK_FRAMES: Final = 1 << 16
 _PCM_DTYPES: Final = {"s16le": "<i2", "s16be": ">i2", "f32le": "<f4"}
 _CONTAINER_TYPES: Final = frozenset(
-    f"audio/{name}"
-    for name in (
-        "wav wave x-wav vnd.wave flac x-flac ogg vorbis opus mpeg mp3 basic aiff x-aiff"
-    ).split()
-) | {"application/ogg", "application/octet-stream"}
+    (
+        "application/octet-stream",
+        "application/ogg",
+        "audio/aiff",
+        "audio/basic",
+        "audio/flac",
+        "audio/mp3",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/opus",
+        "audio/vnd.wave",
+        "audio/vorbis",
+        "audio/wav",
+        "audio/wave",
+        "audio/x-aiff",
+        "audio/x-flac",
+        "audio/x-wav",
+    )
+)
 #: Formats whose header states the number of frames, so that a loss can be told.
 _COUNTED_FORMATS: Final = frozenset({"FLAC"})
 

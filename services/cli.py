@@ -180,9 +180,7 @@ def listen(
     """Print predictions as they arrive, until Ctrl-C."""
     from services.commands.listening import listen as run
 
-    _run(
-        run(_settings(), stream_id, json_lines, from_beginning), ends_by_signal=True
-    )
+    _run(run(_settings(), stream_id, json_lines, from_beginning), ends_by_signal=True)
 
 
 @app.command()

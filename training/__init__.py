@@ -1,0 +1,1 @@
+"""Offline training: data sets, models, evaluation and ONNX export."""

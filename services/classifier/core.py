@@ -53,9 +53,7 @@ class Classifier:
         score, prediction = self.classify(state, vector)
         return [Step(score, (prediction,), (), (offset,), score, record.timestamp_ms)]
 
-    def classify(
-        self, score: Score | None, vector: FeatureVector
-    ) -> tuple[Score, GenrePrediction]:
+    def classify(self, score: Score | None, vector: FeatureVector) -> tuple[Score, GenrePrediction]:
         """Add a window to the score of its stream and make the prediction."""
         model = self.model
         probabilities: list[float] = []

@@ -122,7 +122,8 @@ def _check_input(nodes: list[Any], width: int) -> None:
     )
     if not fits:
         raise ModelError(
-            f"its graph takes {found}, needed is {INPUT_NAME} tensor(float) [n, {width}]: {_RETRAIN}"
+            f"its graph takes {found}, needed is {INPUT_NAME} tensor(float) [n, {width}]: "
+            f"{_RETRAIN}"
         )
 
 
@@ -154,5 +155,3 @@ def require_feature_set(model: Model, feature_sets: tuple[str, ...]) -> None:
             f"GENRESTREAM_FEATURE_SETS={','.join(feature_sets)}: add {wanted} or choose another "
             "model"
         )
-
-

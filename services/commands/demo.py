@@ -14,10 +14,10 @@ from schemas.errors import GenrestreamError
 from services.commands.chunking import chunk_file
 from services.commands.display import print_json, print_prediction
 from services.commands.kafka_io import TopicReader, chunk_producer, send_chunk
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
 from services.commands.stack import Stack, running_stack
 from services.commands.synthesis import SAMPLE_RATE, synthesise_clip
+from services.runtime.settings import Settings
+from services.runtime.topics import Topics
 
 #: So long without any prediction, and the demo gives up; a cold start compiles for half a minute.
 _PATIENCE_SECONDS = 180.0

@@ -1,5 +1,6 @@
 """Classify files without Kafka, by the very functions that the services run."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,7 @@ class FileClassifier:
         OSError
             The file cannot be opened.
         """
-        last = None
-        for last in self.predictions(path):
-            pass
-        if last is None:
+        predictions = deque(self.predictions(path), maxlen=1)
+        if not predictions:
             raise AudioTooShort(f"{path} is shorter than the shortest window, 1 s")
-        return last
+        return predictions[0]

@@ -134,7 +134,7 @@ def start_worker(service: str, environment: dict[str, str]) -> subprocess.Popen[
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         start_new_session=True,  # Ctrl-C is ours to handle
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, no lock is taken
+        preexec_fn=die_with_parent,
     )
 
 

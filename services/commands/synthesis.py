@@ -30,7 +30,8 @@ def synthesise_clip(seconds: float = 12.0) -> NDArray[np.float32]:
             _add(mix, start + half * beat / 2, 0.35 * _saw(chord[0] + octave, beat / 2))
         for note in chord:
             _add(mix, start, 0.12 * _saw(note + 12, beat * 0.9))
-    return (0.7 * mix / np.abs(mix).max()).astype(np.float32)
+    clip: NDArray[np.float32] = (0.7 * mix / np.abs(mix).max()).astype(np.float32)
+    return clip
 
 
 def _add(mix: NDArray[np.float64], start: float, sound: NDArray[np.float64]) -> None:
@@ -45,7 +46,8 @@ def _time(seconds: float) -> NDArray[np.float64]:
 
 def _kick() -> NDArray[np.float64]:
     t = _time(0.25)
-    return np.sin(2 * np.pi * (50 * t + 8 * (1 - np.exp(-30 * t)))) * np.exp(-12 * t)
+    phase = 2 * np.pi * (50 * t + 8 * (1 - np.exp(-30 * t)))
+    return np.asarray(np.sin(phase) * np.exp(-12 * t))
 
 
 def _snare(noise: np.random.Generator) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ _USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold]
 {model}, until Ctrl-C. Audio sent before the workers are ready waits in the log.
 
   send     genrestream produce song.flac
-           kcat -P -b {brokers} -t {chunks} song.wav
+           kcat -P -b {brokers} -X message.max.bytes=5000000 -t {chunks} song.wav
   receive  genrestream listen
            kcat -C -b {brokers} -t {predictions} -o end
 """

@@ -1,7 +1,6 @@
 """Run one worker process: check what it needs, then hand over to faust."""
 
 import asyncio
-import logging.config
 import threading
 from collections.abc import Callable, Iterable
 
@@ -45,7 +44,7 @@ def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
     noise = np.random.default_rng(0)
     for feature_set in feature_sets:
         length = round(feature_set.window_seconds * feature_set.sample_rate)
-        feature_set.extract(noise.standard_normal(length).astype(np.float32) / 10)
+        feature_set.extract(0.1 * noise.standard_normal(length, np.float32))
 
 
 def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) -> None:

@@ -184,9 +184,7 @@ def _decode(chunk: AudioChunk, recipe: Recipe) -> Audio | None:
     return decode(chunk.data, chunk.content_type, max_seconds=recipe.max_chunk_seconds)
 
 
-def _begins_anew(
-    state: StreamState, audio: Audio | None, record: Record, recipe: Recipe
-) -> bool:
+def _begins_anew(state: StreamState, audio: Audio | None, record: Record, recipe: Recipe) -> bool:
     if audio is None:
         return False
     idle_ms = record.timestamp_ms - state.cursor.timestamp_ms
@@ -194,7 +192,9 @@ def _begins_anew(
     return other_rate or idle_ms > 1000 * recipe.idle_timeout_seconds
 
 
-def _reject(state: StreamState | None, record: Record, error: InputError, recipe: Recipe) -> ExtractorStep:
+def _reject(
+    state: StreamState | None, record: Record, error: InputError, recipe: Recipe
+) -> ExtractorStep:
     """Make a message a dead letter; its stream goes on without it, or ends if it says so."""
     step = close(state, recipe) if state and _marked_final(record) else Step(state)
     return replace(

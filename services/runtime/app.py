@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from faust.types import TP
 
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import Core, Outputs, StreamWorker
@@ -57,30 +56,12 @@ def create_app(
         allow_empty=True,
     )
 
-    @app.agent(topic, name=core.service, concurrency=1)
-    async def consume(stream: faust.Stream[bytes]) -> None:
-        await worker.consume(stream)
-
-    @app.task
-    async def deliver() -> None:
-        await worker.deliver()
-
-    @app.task
-    async def sweep() -> None:
-        await worker.sweep()
-
-    @app.on_partitions_revoked.connect
-    async def revoke(app: faust.App, revoked: set[TP], **_: Any) -> None:
-        await worker.on_revoked()
-
-    @app.on_partitions_assigned.connect
-    async def assign(app: faust.App, assigned: set[TP], **_: Any) -> None:
-        worker.on_assigned(assigned)
-
-    @app.on_before_shutdown.connect
-    async def drain(app: faust.App, **_: Any) -> None:
-        await worker.drain()
-
+    app.agent(topic, name=core.service, concurrency=1)(worker.consume)
+    app.task(worker.deliver)
+    app.task(worker.sweep)
+    app.on_partitions_revoked.connect(worker.on_revoked)
+    app.on_partitions_assigned.connect(worker.on_assigned)
+    app.on_before_shutdown.connect(worker.on_shutdown)
     return app
 
 

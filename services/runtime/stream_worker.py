@@ -11,11 +11,11 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import faust
 import msgspec
-from faust.types import TP, EventT, StreamT
+from faust.types import TP, EventT, StreamT, TableT
 
 from schemas import Event, Headers, Origin, encode_event, encode_event_headers, header
 from schemas.errors import InputError, MessageError
@@ -131,7 +131,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         app: faust.App,
         core: Core[State, Saved, Output],
         source: str,
-        table: faust.Table[str, Any],
+        table: TableT[str, Any],
         outputs: Outputs,
     ) -> None:
         self.app = app
@@ -159,7 +159,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def consume(self, stream: StreamT[bytes]) -> None:
         """Process the messages of a stream; the body of the agent."""
-        async for event in stream.noack().events():
+        async for event in cast("faust.Stream[bytes]", stream).noack().events():
             generation = self._generation
             async with self._processing:
                 if generation == self._generation:
@@ -182,9 +182,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             self._executor, function, *arguments
         )
 
-    def _advance(
-        self, stream_id: str, record: Record
-    ) -> Sequence[Step[State, Saved, Output]]:
+    def _advance(self, stream_id: str, record: Record) -> Sequence[Step[State, Saved, Output]]:
         state = self._state(stream_id)
         try:
             return self.core.advance(state, record)
@@ -243,9 +241,7 @@ class StreamWorker(Generic[State, Saved, Output]):
                     record.timestamp_ms,
                 )
             )
-        await self._deliveries.put(
-            _Delivery(tp, stream_id, step, pending, self._generation)
-        )
+        await self._deliveries.put(_Delivery(tp, stream_id, step, pending, self._generation))
 
     async def _send(
         self,
@@ -255,9 +251,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         headers: Headers,
         timestamp_ms: int,
     ) -> Awaitable[Any]:
-        return await self.app.producer.send(
-            topic, key, value, None, timestamp_ms / 1000, headers
-        )
+        return await self.app.producer.send(topic, key, value, None, timestamp_ms / 1000, headers)
 
     async def deliver(self) -> None:
         """Await deliveries in order and acknowledge what they were made from, for ever."""
@@ -308,16 +302,23 @@ class StreamWorker(Generic[State, Saved, Output]):
             await self._deliveries.join()
             await self.app.consumer.commit()
 
-    async def on_revoked(self) -> None:
+    async def on_shutdown(self, *_: Any, **__: Any) -> None:
+        """Finish what is in hand; the rest stays in the log."""
+        await self.drain()
+
+    async def on_revoked(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand and forget the rest: the next owner replays it from the log."""
         await self.drain()
         self._reset()
 
-    def on_assigned(self, assigned: set[TP]) -> None:
+    async def on_assigned(self, *arguments: Any, **_: Any) -> None:
         """Note since when partitions are ours: an idle stream gets its whole timeout anew."""
+        assigned: set[TP] = arguments[-1]
         self._assigned_at = {
             tp.partition: time.monotonic() for tp in assigned if tp.topic == self.source
         }
+        partitions = ", ".join(map(str, sorted(self._assigned_at))) or "none"
+        logger.info("%s ready: %s, partitions %s", self.core.service, self.source, partitions)
 
     # -- streams that fell silent ------------------------------------------------------------
 

@@ -1,9 +1,8 @@
 """The four topics: their names, and how they are created."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import AsyncIterator
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -145,7 +144,6 @@ async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, 
     for name, count in partitions.items():
         if not count:
             raise BrokerError(
-                f"topic {name} does not exist at {settings.brokers}: "
-                "run genrestream topics create"
+                f"topic {name} does not exist at {settings.brokers}: run genrestream topics create"
             )
     return partitions
