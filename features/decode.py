@@ -26,6 +26,10 @@ MAX_SECONDS: Final = 900.0
 #: Full scale is 1; +36 dB above it is no audio, but for instance int16 values in a float file.
 MAX_AMPLITUDE: Final = 64.0
 
+#: What libsndfile says, and what it means.
+_LIBSNDFILE_RIDDLES: Final = {
+    "Internal error : SF_INFO struct incomplete.": "its header gives 0 Hz or no channels"
+}
 _BLOCK_FRAMES: Final = 1 << 16
 _PCM_DTYPES: Final = {"s16le": "<i2", "s16be": ">i2", "f32le": "<f4"}
 _CONTAINER_TYPES: Final = frozenset(
@@ -170,7 +174,8 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
             claimed = sound.frames if sound.format in _COUNTED_FORMATS else 0
             sample_rate = sound.samplerate
     except soundfile.LibsndfileError as error:
-        raise CorruptAudio(f"libsndfile cannot decode the audio: {error.error_string}") from error
+        reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
+        raise CorruptAudio(f"libsndfile cannot decode the audio: {reason}") from error
     if not blocks:
         raise CorruptAudio("the container holds no audio frames")
     samples = np.concatenate(blocks)

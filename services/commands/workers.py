@@ -51,10 +51,12 @@ def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) ->
     topics = Topics(settings.topic_prefix)
     partitions = asyncio.run(require_topics(settings, topics.all))
     app = create(partitions[getattr(topics, source)])
-    faust.Worker(
+    worker = faust.Worker(
         app,
         loglevel=settings.log_level,
         logging_config=log_configuration(settings.log_level),
         redirect_stdouts=False,
         quiet=True,
-    ).execute_from_commandline()
+    )
+    worker.spinner = None
+    worker.execute_from_commandline()
