@@ -5,6 +5,7 @@ Pure functions of their arguments: no Kafka, no settings, no clock.
 
 from features.decode import MAX_SECONDS, Audio, Samples, decode, read_file
 from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
+from features.sound import open_sound
 from features.windows import (
     FLOOR_DBFS,
     MIN_WINDOW_SECONDS,
@@ -29,6 +30,7 @@ __all__ = [
     "decode",
     "feature_set",
     "level_dbfs",
+    "open_sound",
     "read_file",
     "resample",
     "split",

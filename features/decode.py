@@ -7,13 +7,14 @@ import io
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from features.containers import recognise
+from features.sound import open_sound
 from schemas.errors import AudioTooLong, CorruptAudio, InvalidSamples, UnsupportedAudio
 
 Samples = NDArray[np.float32]
@@ -168,7 +169,7 @@ def _parse_content_type(content_type: str | None) -> tuple[str, dict[str, str]]:
 
 def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     try:
-        with soundfile.SoundFile(file) as sound:
+        with open_sound(file) as sound:
             _check_shape(sound.samplerate, sound.channels)
             blocks = _read_blocks(sound, max_seconds)
             claimed = sound.frames if sound.format in _COUNTED_FORMATS else 0
@@ -186,7 +187,7 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     return Audio(_check_samples(samples), sample_rate)
 
 
-def _read_blocks(sound: soundfile.SoundFile, max_seconds: float) -> list[Samples]:
+def _read_blocks(sound: Any, max_seconds: float) -> list[Samples]:
     """Decode and down-mix block by block, so that a bomb is noticed before it fills the memory."""
     limit = int(max_seconds * sound.samplerate)
     blocks: list[Samples] = []

@@ -5,6 +5,7 @@ Commands import what they need when they run, so that ``--help`` answers at once
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import Coroutine
@@ -272,6 +273,7 @@ def _load_plugins() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
     _load_plugins()
     try:
         app()

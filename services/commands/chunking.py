@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from features import MIN_WINDOW_SECONDS
+from features import MIN_WINDOW_SECONDS, open_sound
 from schemas import AudioChunk
 from schemas.errors import CorruptAudio, UnsupportedAudio
 from services.runtime.settings import MAX_MESSAGE_BYTES
@@ -93,7 +93,7 @@ def chunk_file(
         libsndfile cannot read the file, or there is nothing in it.
     """
     try:
-        with soundfile.SoundFile(path) as sound:
+        with open_sound(path) as sound:
             codec = _choose(codec, sound)
             dtype = _INTEGERS.get(sound.subtype, "float32") if codec == "flac" else "float32"
             frame_bytes = 4 * sound.channels
@@ -136,16 +136,14 @@ def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes,
     return buffer.getvalue(), _CONTENT_TYPES[codec]
 
 
-def _choose(codec: Codec, sound: soundfile.SoundFile) -> Codec:
+def _choose(codec: Codec, sound: Any) -> Codec:
     if codec != "auto":
         return codec
     exact = sound.subtype in _INTEGERS and sound.channels <= _MAX_FLAC_CHANNELS
     return "flac" if exact else "pcm"
 
 
-def _blocks(
-    sound: soundfile.SoundFile, frames: int, dtype: str
-) -> Iterator[tuple[NDArray[Any], bool]]:
+def _blocks(sound: Any, frames: int, dtype: str) -> Iterator[tuple[NDArray[Any], bool]]:
     """Read blocks of so many frames; tell the last, which takes in a rest under one window."""
     shortest = round(MIN_WINDOW_SECONDS * sound.samplerate)
     block = sound.read(frames, dtype=dtype, always_2d=True)

@@ -58,11 +58,7 @@ class TopicReader:
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self._settings = settings
         self._topics = topics
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.brokers,
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
-        )
+        self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self, *, from_beginning: bool = False) -> None:
         """Take up the position; what is produced after this returns is read.
@@ -73,24 +69,31 @@ class TopicReader:
             No broker answers, or a topic does not exist.
         """
         counts = await require_topics(self._settings, self._topics)
-        await self._consumer.start()
+        consumer = self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.brokers,
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
+        )
+        await consumer.start()
         partitions = [
             TopicPartition(topic, number)
             for topic, count in counts.items()
             for number in range(count)
         ]
-        self._consumer.assign(partitions)
+        consumer.assign(partitions)
         if from_beginning:
-            await self._consumer.seek_to_beginning(*partitions)
+            await consumer.seek_to_beginning(*partitions)
             return
-        for partition, offset in (await self._consumer.end_offsets(partitions)).items():
-            self._consumer.seek(partition, offset)
+        for partition, offset in (await consumer.end_offsets(partitions)).items():
+            consumer.seek(partition, offset)
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        if self._consumer:
+            await self._consumer.stop()
 
     async def messages(self) -> AsyncIterator[Any]:
         """Yield aiokafka's records as they arrive, for ever."""
+        assert self._consumer, "start the reader first"
         async for message in self._consumer:
             yield message

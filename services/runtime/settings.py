@@ -51,7 +51,18 @@ class Settings(BaseSettings):
     session_timeout_seconds: float = Field(
         45.0, ge=3, le=300, description="of the consumer groups; Kafka allows 6 s and more"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG shows what faust and aiokafka do, too"
+    )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _check_servers(cls, servers: str | None) -> str | None:
+        for server in [] if servers is None else servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError(f"{server!r} is no broker address: write host:port,host:port")
+        return servers
 
     @field_validator("feature_sets", mode="before")
     @classmethod

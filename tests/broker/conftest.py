@@ -16,7 +16,7 @@ def brokers() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def system(brokers: str) -> Iterator[Settings]:
-    """Settings of a running system; its streams are told apart by their ids."""
+    """Run the system; its streams are told apart by their ids."""
     settings = fresh_settings(brokers, "system.")
     with running_workers(settings, "extractor", "classifier") as workers:
         yield settings
