@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from mode.utils.objects import cached_property
+from mode.utils.queues import FlowControlEvent
 
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import Core, Outputs, StreamWorker
@@ -12,6 +14,29 @@ from services.runtime.stream_worker import Core, Outputs, StreamWorker
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
 _STREAM_BUFFER = 32
 _COMMIT_SECONDS = 1.0
+
+
+class App(faust.App):
+    """A faust app that keeps what it fetched."""
+
+    @cached_property
+    def flow_control(self) -> FlowControlEvent:
+        """Flow control of the streams."""
+        return SingleResume(loop=self.loop)
+
+
+class SingleResume(FlowControlEvent):
+    """Flow control that clears the queues when flow begins, not when it goes on.
+
+    Recovering a table, faust 0.15.3 resumes the flow, fetches, seeks to the committed offsets and
+    resumes once more, which clears messages that were fetched in between. Without a committed
+    offset the seek does not bring them back: they were lost until the next restart.
+    """
+
+    def resume(self) -> None:
+        """Let messages flow, unless they do already."""
+        if not self.is_active():
+            super().resume()
 
 
 def create_app(
@@ -39,7 +64,7 @@ def create_app(
     partitions
         Number of partitions of `source`.
     """
-    app = faust.App(app_id, **_configuration(settings))
+    app = App(app_id, **_configuration(settings))
     table = app.Table(
         f"{core.service}-state",
         partitions=partitions,

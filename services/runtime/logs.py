@@ -1,12 +1,13 @@
 """Logging of the workers and commands: one line a record, on stderr."""
 
-import logging
 import sys
 from typing import Any, Final
 
 _FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-#: Libraries that tell more than an operator asked for.
-_QUIET: Final = ("faust", "mode", "aiokafka", "asyncio", "numba", "kafka")
+#: Libraries that tell more than an operator asks for, except when looking for a fault.
+_STREAMING: Final = ("faust", "mode", "aiokafka", "asyncio")
+#: Libraries whose debugging nobody asks for.
+_CHATTY: Final = ("numba",)
 
 
 def log_configuration(level: str) -> dict[str, Any]:
@@ -20,10 +21,8 @@ def log_configuration(level: str) -> dict[str, Any]:
             "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}
         },
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {name: {"level": library_level} for name in _QUIET},
+        "loggers": {
+            **{name: {"level": library_level} for name in _STREAMING},
+            **{name: {"level": "WARNING"} for name in _CHATTY},
+        },
     }
-
-
-def get_logger(service: str) -> logging.Logger:
-    """Return the logger of a service."""
-    return logging.getLogger(f"genrestream.{service}")

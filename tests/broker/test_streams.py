@@ -1,14 +1,30 @@
 """Audio as users send it, through real workers."""
 
+import asyncio
+
 import pytest
 
-from features import decode, feature_set, split
+from features import Audio, decode, feature_set, split
 from schemas import Origin
 from services.classifier.core import Classifier
 from services.classifier.model import load_model
+from services.commands.kafka_io import TopicReader
+from services.commands.stack import start_worker, worker_environment
 from services.extractor.stream import vector
 from services.runtime.settings import Settings
-from tests.broker.harness import SAMPLE_RATE, Message, encoded, music, pcm_stream, run
+from services.runtime.topics import Topics
+from tests.broker.harness import (
+    SAMPLE_RATE,
+    Collected,
+    Message,
+    encoded,
+    fresh_settings,
+    music,
+    pcm_stream,
+    run,
+    running_workers,
+    send,
+)
 
 pytestmark = pytest.mark.broker
 
@@ -40,12 +56,12 @@ def test_quarter_second_pcm_chunks_give_the_same_answer_as_the_whole(system: Set
     assert final.probabilities == pytest.approx(_offline(system, audio), abs=1e-12)
 
 
-def _offline(settings: Settings, audio: object) -> dict[str, float]:
+def _offline(settings: Settings, audio: Audio) -> dict[str, float]:
     classifier = Classifier(load_model(settings.model_path))
     recipe = feature_set(classifier.model.metadata.feature_set)
     score = None
     probabilities: dict[str, float] = {}
-    for window in split(audio, recipe.window_seconds):  # type: ignore[arg-type]
+    for window in split(audio, recipe.window_seconds):
         row = vector("offline", Origin("t", 0, 0), window, recipe)
         score, prediction = classifier.classify(score, row)
         probabilities = prediction.probabilities
@@ -79,12 +95,6 @@ def test_a_key_used_again_begins_a_new_stream(system: Settings) -> None:
 def test_the_trace_of_a_chunk_reaches_its_prediction_with_cloudevents_headers(
     system: Settings,
 ) -> None:
-    import asyncio
-
-    from services.commands.kafka_io import TopicReader
-    from services.runtime.topics import Topics
-    from tests.broker.harness import send
-
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
     async def headers_of_prediction() -> dict[str, bytes]:
@@ -108,3 +118,29 @@ def test_the_trace_of_a_chunk_reaches_its_prediction_with_cloudevents_headers(
     assert headers["ce_type"] == b"genrestream.genre_prediction.v1"
     assert headers["ce_id"].startswith(b"system.audio.chunks/")
     assert headers["content-type"] == b"application/json"
+
+
+def test_an_idle_stream_is_closed_with_its_rest_even_after_a_restart(brokers: str) -> None:
+    settings = fresh_settings(brokers, "idle.", idle_timeout_seconds=2.0)
+    rest = pcm_stream("rest", music(4.5), SAMPLE_RATE // 2)
+    even = pcm_stream("even", music(3.0), SAMPLE_RATE // 2)
+    messages = [Message(m.value, m.key, m.headers[:1]) for m in [*rest, *even]]
+    with running_workers(settings, "extractor", "classifier") as workers:
+        restarted: list[bool] = []
+
+        def restart(collected: Collected) -> None:
+            if not restarted:
+                restarted.append(True)
+                workers["extractor"].kill()
+                workers["extractor"].wait()
+                workers["extractor"] = start_worker("extractor", worker_environment(settings))
+
+        collected = run(
+            settings, messages, lambda c: bool(c.final("rest") and c.final("even")), restart
+        )
+    spans = {
+        name: sorted({(p.start_seconds, p.end_seconds, p.final) for p in predictions})
+        for name, predictions in collected.predictions.items()
+    }
+    assert spans["rest"] == [(0.0, 3.0, False), (3.0, 4.5, True)]
+    assert spans["even"] == [(0.0, 3.0, False), (3.0, 3.0, True)]
