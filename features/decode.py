@@ -5,7 +5,6 @@ Failures are `schemas.errors.AudioError`, with the value, the limit and the reme
 
 import io
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -112,7 +111,7 @@ def decode(
         return _decode_pcm(data, media_type, parameters, max_seconds)
     if media_type and media_type not in _CONTAINER_TYPES:
         raise UnsupportedAudio(
-            f"content-type {content_type!r} is not supported: use audio/wav, audio/flac, "
+            f"content-type {media_type[:40]!r} is not supported: use audio/wav, audio/flac, "
             "audio/ogg, audio/mpeg, audio/L16 or audio/pcm"
         )
     if recognise(data) is None:
@@ -159,12 +158,9 @@ def downmix(frames: NDArray[np.float32]) -> Samples:
 
 
 def _parse_content_type(content_type: str | None) -> tuple[str, dict[str, str]]:
-    if not content_type:
-        return "", {}
-    message = Message()
-    message["content-type"] = content_type
-    parameters = message.get_params(failobj=[])[1:]
-    return message.get_content_type(), {name.lower(): value for name, value in parameters}
+    media_type, *parameters = (content_type or "").lower().split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return media_type.strip(), {name.strip(): value.strip(' "') for name, _, value in pairs}
 
 
 def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
@@ -213,7 +209,9 @@ def _decode_pcm(
     _check_shape(sample_rate, channels)
     encoding = "s16be" if media_type == "audio/l16" else parameters.get("encoding", "s16le")
     if encoding not in _PCM_DTYPES:
-        raise UnsupportedAudio(f"PCM encoding {encoding!r} is not supported: use s16le or f32le")
+        raise UnsupportedAudio(
+            f"PCM encoding {encoding[:40]!r} is not supported: use s16le or f32le"
+        )
     dtype = np.dtype(_PCM_DTYPES[encoding])
     if len(data) % (dtype.itemsize * channels):
         raise CorruptAudio(
@@ -237,9 +235,9 @@ def _integer(parameters: dict[str, str], name: str, default: int | None) -> int:
     text = parameters.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not text.isascii() or not text.isdigit():
+    if text is None or len(text) > 9 or not text.isascii() or not text.isdigit():
         raise UnsupportedAudio(
-            f"content-type parameter {name}={text or ''!r}: raw PCM needs {name}=<integer>"
+            f"content-type parameter {name}={(text or '')[:40]!r}: raw PCM needs {name}=<integer>"
         )
     return int(text)
 
