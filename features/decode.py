@@ -156,8 +156,9 @@ def downmix(frames: NDArray[np.float32]) -> Samples:
     if frames.shape[1] == 1:
         return frames[:, 0]
     total = frames[:, 0].copy()
-    for channel in range(1, frames.shape[1]):
-        total += frames[:, channel]
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities are refused later, in words
+        for channel in range(1, frames.shape[1]):
+            total += frames[:, channel]
     return total / np.float32(frames.shape[1])
 
 

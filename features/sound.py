@@ -1,5 +1,7 @@
 """Open audio by libsndfile for reading from beginning to end."""
 
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +21,26 @@ class ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile 
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Encoded bytes as libsndfile asks for them, without a name to guess their format by."""
+
+    file: BinaryIO
+
+    def read(self, size: int) -> bytes:
+        """Read at most so many bytes."""
+        return self.file.read(size)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self.file.tell()
+
+    def seek(self, offset: int, whence: int) -> None:
+        """Move; not at all when a broken header asks for a position that cannot be."""
+        with suppress(ValueError, OverflowError, OSError):
+            self.file.seek(offset, whence)
+
+
 def open_sound(file: BinaryIO | Path) -> Any:
     """Open an audio file.
 
@@ -27,4 +49,4 @@ def open_sound(file: BinaryIO | Path) -> Any:
     soundfile.LibsndfileError
         libsndfile cannot read it.
     """
-    return ForwardSoundFile(file)
+    return ForwardSoundFile(file if isinstance(file, Path) else _Source(file))
