@@ -1,3 +1,4 @@
+import io
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import Audio, decode, read_file
+from features import Audio, decode, open_sound, read_file
 from features.decode import downmix
 from schemas.errors import (
     AudioError,
@@ -118,6 +119,14 @@ def test_silence_is_audio() -> None:
 def test_long_files_are_read_in_blocks_without_a_seam() -> None:
     y = noise(10.0, RATE)
     np.testing.assert_array_equal(decode(encode(y, RATE, "WAV", "FLOAT")).samples, y)
+
+
+@pytest.mark.parametrize("container", ["MP3", "OGG", "FLAC"])
+def test_reading_in_blocks_changes_nothing(container: str) -> None:
+    data = encode(noise(5.0, RATE), RATE, container)
+    with open_sound(io.BytesIO(data)) as sound:
+        at_once = sound.read(1 << 20, dtype="float32")
+    np.testing.assert_array_equal(decode(data).samples, at_once)
 
 
 @pytest.mark.parametrize(

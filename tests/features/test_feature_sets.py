@@ -1,12 +1,14 @@
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from features import FEATURE_SETS, FeatureSet, feature_set
+from features.decode import MAX_AMPLITUDE
 from schemas.errors import InvalidSamples
-from tests.audio import music
+from tests.audio import Frames, clicks, music, noise, square, tone
 
 
 @pytest.mark.parametrize(("name", "size"), [("seed-25", 25), ("librosa-52", 52)])
@@ -45,3 +47,14 @@ def test_features_without_a_finite_value_are_named() -> None:
     recipe = FeatureSet("broken", 22_050, 3.0, ("a", "b", "c"), compute=lambda y: values)
     with pytest.raises(InvalidSamples, match=r"broken has no finite value for b, c$"):
         recipe.extract(music(3.0, 22_050))
+
+
+@pytest.mark.parametrize("amplitude", [1e-45, 1e-38, 1e-30, 1e-20, 1e-10, 1e-3, MAX_AMPLITUDE])
+@pytest.mark.parametrize("signal", [noise, clicks, square, tone])
+def test_all_audio_that_decodes_has_finite_features(
+    signal: Callable[[float, int], Frames], amplitude: float
+) -> None:
+    y = signal(1.0, 22_050) * np.float32(amplitude)
+    assert np.abs(y).max() <= MAX_AMPLITUDE
+    for name in FEATURE_SETS:
+        assert np.isfinite(feature_set(name).extract(y)).all()
