@@ -40,7 +40,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-schemas: $(VENV)/.runtime ## Write the JSON Schemas and the AsyncAPI document anew
+schemas: $(VENV)/.dev ## Write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m schemas.generate
 
 clean: ## Remove the environment and caches

@@ -83,7 +83,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
             raise ModelError(
                 f"the model has no metadata {error}: export it with genrestream train"
             ) from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ModelError(f"the model's metadata does not parse: {error}") from error
 
 
