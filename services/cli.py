@@ -3,10 +3,15 @@
 Commands import what they need when they run, so that ``--help`` answers at once.
 """
 
+import signal
+
+# Until a command takes over, Ctrl-C ends the process at once: half an import has nothing to tidy.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# ruff: noqa: E402
 import asyncio
 import json
 import logging
-import signal
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -208,6 +213,8 @@ def classify(
     """
     from services.commands import classifying
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit_by_signal)
     request = classifying.ClassifyRequest(paths, json_lines, labels_from_dirs, jobs)
     raise typer.Exit(classifying.classify(_settings(model=model), request))
 
@@ -263,6 +270,10 @@ def _run(work: Coroutine[Any, Any, Any], *, ends_by_signal: bool = False) -> Any
         return asyncio.run(supervised())
     except asyncio.CancelledError:
         raise typer.Exit(0 if ends_by_signal else 128 + received[0]) from None
+
+
+def _exit_by_signal(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _load_plugins() -> None:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +28,7 @@ from services.classifier.core import Classifier
 from services.classifier.model import load_model
 from services.commands.chunking import audio_files
 from services.commands.offline import FileClassifier
+from services.runtime.embedded_broker import die_with_parent
 from services.runtime.settings import Settings
 
 #: Fewer files are done before another process has started.
@@ -108,6 +110,10 @@ def _mapper(
     pool = ProcessPoolExecutor(jobs, context, _start_process, (settings,))
     try:
         yield pool.map(_answer_in_process, files)
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -116,6 +122,9 @@ _process: dict[str, FileClassifier] = {}
 
 
 def _start_process(settings: Settings) -> None:
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _process["classifier"] = create_file_classifier(settings)
 
 

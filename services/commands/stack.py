@@ -20,7 +20,7 @@ from services.runtime.settings import Settings, variable_names
 from services.runtime.topics import create_topics
 
 _SERVICES: Final = ("extractor", "classifier")
-_STOP_SECONDS: Final = 4.0
+_STOP_SECONDS: Final = 4.5
 _WATCH_SECONDS: Final = 0.2
 
 

@@ -1,8 +1,12 @@
 """Run one worker process: check what it needs, then hand over to faust."""
 
 import asyncio
+import logging
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import faust
 import numpy as np
@@ -14,6 +18,9 @@ from services.extractor.agent import create_extractor, create_recipe
 from services.runtime.logs import log_configuration
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics, require_topics
+
+#: A worker that has not stopped by then after a signal is ended.
+_STOP_SECONDS: Final = 4.0
 
 
 def run_extractor(settings: Settings) -> None:
@@ -51,7 +58,7 @@ def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) ->
     topics = Topics(settings.topic_prefix)
     partitions = asyncio.run(require_topics(settings, topics.all))
     app = create(partitions[getattr(topics, source)])
-    worker = faust.Worker(
+    worker = PunctualWorker(
         app,
         loglevel=settings.log_level,
         logging_config=log_configuration(settings.log_level),
@@ -59,4 +66,34 @@ def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) ->
         quiet=True,
     )
     worker.spinner = None
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else 1)
+
+
+class PunctualWorker(faust.Worker):
+    """A faust worker that ends in time after a signal, even one that comes while it starts.
+
+    faust can wait for ever for a consumer that is not there yet. What is not acknowledged by then
+    stays in the log.
+    """
+
+    def _on_sigint(self) -> None:
+        self._leave_in_time(signal.SIGINT)
+        super()._on_sigint()
+
+    def _on_sigterm(self) -> None:
+        self._leave_in_time(signal.SIGTERM)
+        super()._on_sigterm()
+
+    def _leave_in_time(self, number: signal.Signals) -> None:
+        timer = threading.Timer(_STOP_SECONDS, _leave, [128 + number])
+        timer.daemon = True
+        timer.start()
+
+
+def _leave(code: int) -> None:
+    """End the process at once: a warm-up may still compile, and has nothing to finish."""
+    logging.shutdown()
+    os._exit(code)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from mode.utils.objects import cached_property
 from mode.utils.queues import FlowControlEvent
 
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
@@ -14,15 +13,6 @@ from services.runtime.stream_worker import Core, Outputs, StreamWorker
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
 _STREAM_BUFFER = 32
 _COMMIT_SECONDS = 1.0
-
-
-class App(faust.App):
-    """A faust app that keeps what it fetched."""
-
-    @cached_property
-    def flow_control(self) -> FlowControlEvent:
-        """Flow control of the streams."""
-        return SingleResume(loop=self.loop)
 
 
 class SingleResume(FlowControlEvent):
@@ -64,7 +54,8 @@ def create_app(
     partitions
         Number of partitions of `source`.
     """
-    app = App(app_id, **_configuration(settings))
+    app = faust.App(app_id, **_configuration(settings))
+    app.flow_control = SingleResume()
     table = app.Table(
         f"{core.service}-state",
         partitions=partitions,
