@@ -1,0 +1,147 @@
+"""Fitted estimators to ONNX files that answer alike, or an error.
+
+The graph takes ``features`` float32 [shape=(N, D)] and gives ``probabilities`` float32
+[shape=(N, K)]; scaling is inside. Nothing is pickled.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata
+from training.datasets import Features, Probabilities
+from training.errors import ExportError
+from training.estimators import Classifier
+
+if TYPE_CHECKING:
+    import onnx
+
+#: Operator sets that onnxruntime 1.14 and later run.
+OPSETS: Final = {"": 18, "ai.onnx.ml": 3}
+#: Largest difference of a probability between the ONNX file and the original.
+TOLERANCE: Final = 1e-5
+
+
+def to_onnx(
+    estimator: Classifier, metadata: ModelMetadata, extra: Mapping[str, str] | None = None
+) -> bytes:
+    """Convert a fitted estimator.
+
+    Parameters
+    ----------
+    estimator
+        Fitted to D features and K classes.
+    metadata
+        Goes into ``metadata_props``, as the classifier service reads it.
+    extra
+        More of these, which services ignore.
+
+    Returns
+    -------
+    The ONNX file; the same estimator and metadata always give the same bytes.
+    """
+    model = _convert(estimator, len(metadata.feature_names))
+    model.graph.name = metadata.name
+    model.doc_string = ""
+    _drop_unused_initializers(model)
+    props = metadata.to_props() | dict(extra or {})
+    del model.metadata_props[:]
+    for key in sorted(props):
+        model.metadata_props.add(key=key, value=props[key])
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _convert(estimator: Classifier, width: int) -> "onnx.ModelProto":
+    from training.network import Network
+
+    if isinstance(estimator, Network):
+        return estimator.to_onnx(OPSETS[""])
+    import warnings
+
+    import skl2onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
+
+    with warnings.catch_warnings():
+        # skl2onnx 1.20 reads attributes that scikit-learn 1.11 drops with SVC(probability=True),
+        # which we do not use.
+        warnings.filterwarnings("ignore", "Attribute `prob[AB]_`", FutureWarning)
+        model = skl2onnx.convert_sklearn(
+            estimator,
+            name="genrestream",
+            initial_types=[(INPUT_NAME, FloatTensorType([None, width]))],
+            target_opset=OPSETS,
+            options={"zipmap": False},
+        )
+    return select_model_inputs_outputs(model, outputs=[OUTPUT_NAME])
+
+
+def _drop_unused_initializers(model: "onnx.ModelProto") -> None:
+    """Drop what only the removed label output needed; ONNX Runtime warns of each otherwise."""
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
+def run(data: bytes, X: Features) -> Probabilities:
+    """Answer by ONNX Runtime, on one thread.
+
+    Returns
+    -------
+    Probabilities [shape=(n, K)].
+    """
+    (probabilities,) = _session(data).run([OUTPUT_NAME], {INPUT_NAME: X})
+    return np.asarray(probabilities, np.float64)
+
+
+def _session(data: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def check_parity(data: bytes, estimator: Classifier, X: Features) -> float:
+    """Refuse an ONNX file that answers unlike the original.
+
+    Parameters
+    ----------
+    data
+        The ONNX file.
+    estimator
+        The original.
+    X
+        Rows to compare on [shape=(n, D)].
+
+    Returns
+    -------
+    The largest difference of a probability.
+
+    Raises
+    ------
+    ExportError
+        A probability differs by more than `TOLERANCE`, or a label where the two likeliest are
+        further apart than that.
+    """
+    expected = np.asarray(estimator.predict_proba(X), np.float64)
+    found = np.concatenate([run(data, X[:1]), run(data, X[1:])])
+    difference = float(np.abs(expected - found).max())
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"ONNX Runtime's probabilities differ by {difference:.1e} from the original's, at "
+            f"most {TOLERANCE:.0e} is allowed: do not ship this file"
+        )
+    second, first = np.sort(expected, axis=1)[:, -2:].T
+    clear = first - second >= TOLERANCE
+    wrong = clear & (expected.argmax(axis=1) != found.argmax(axis=1))
+    if wrong.any():
+        raise ExportError(
+            f"{int(wrong.sum())} of {len(X)} labels differ between ONNX Runtime and the original: "
+            "do not ship this file"
+        )
+    return difference
