@@ -4,7 +4,7 @@ The graph takes ``features`` float32 [shape=(N, D)] and gives ``probabilities`` 
 [shape=(N, K)]; scaling is inside. Nothing is pickled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Operator sets that onnxruntime 1.14 and later run.
 OPSETS: Final = {"": 18, "ai.onnx.ml": 3}
+IR_VERSION: Final = 8
 #: Largest difference of a probability between the ONNX file and the original.
 TOLERANCE: Final = 1e-5
 
@@ -42,9 +43,7 @@ def to_onnx(
     The ONNX file; the same estimator and metadata always give the same bytes.
     """
     model = _convert(estimator, len(metadata.feature_names))
-    model.graph.name = metadata.name
-    model.doc_string = ""
-    _drop_unused_initializers(model)
+    _tidy(model, metadata)
     props = metadata.to_props() | dict(extra or {})
     del model.metadata_props[:]
     for key in sorted(props):
@@ -78,12 +77,34 @@ def _convert(estimator: Classifier, width: int) -> "onnx.ModelProto":
     return select_model_inputs_outputs(model, outputs=[OUTPUT_NAME])
 
 
-def _drop_unused_initializers(model: "onnx.ModelProto") -> None:
-    """Drop what only the removed label output needed; ONNX Runtime warns of each otherwise."""
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+def _tidy(model: "onnx.ModelProto", metadata: ModelMetadata) -> None:
+    """Give the file one shape, whichever converter wrote it.
+
+    Names that count conversions go, so do initializers that only the removed label output needed
+    (ONNX Runtime warns of each) and operator sets listed twice.
+    """
+    from onnx import TensorProto, helper
+
+    graph = model.graph
+    graph.name = metadata.name
+    model.doc_string = graph.doc_string = ""
+    used = {name for node in graph.node for name in node.input}
+    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in used])
+    _replace(graph.value_info, [])
+    for ends, name, width in (
+        (graph.input, INPUT_NAME, len(metadata.feature_names)),
+        (graph.output, OUTPUT_NAME, len(metadata.labels)),
+    ):
+        _replace(ends, [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])])
+    domains = sorted({node.domain for node in graph.node})
+    _replace(model.opset_import, [helper.make_opsetid(name, OPSETS[name]) for name in domains])
+    model.ir_version = IR_VERSION
+
+
+def _replace(field: Any, values: Sequence[Any]) -> None:
+    """Give a repeated field of a protocol buffer new content."""
+    del field[:]
+    field.extend(values)
 
 
 def run(data: bytes, X: Features) -> Probabilities:
