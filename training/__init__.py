@@ -1,0 +1,1 @@
+"""Data sets, splits, models, evaluation and ONNX export; services never import it."""

@@ -85,10 +85,8 @@ class Dataset:
 
     def remarks(self) -> list[str]:
         """Tell what a user should know of these rows: duplicate and broken tracks."""
-        found = [
-            f"identical rows, kept on one side of every split: {' = '.join(group)}"
-            for group in self.duplicates
-        ]
+        copies = "; ".join(" = ".join(group) for group in self.duplicates)
+        found = [f"identical rows, kept on one side of a split: {copies}"] if copies else []
         present = self.track_rows
         broken = [f"{name}: {why}" for name, why in BROKEN_TRACKS.items() if name in present]
         return found + broken

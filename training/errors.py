@@ -7,7 +7,7 @@
          ├─ DataError         a table or folder that cannot be trained on
          ├─ SplitError        a split that names absent tracks, leaks, or has an empty side
          ├─ ExportError       an ONNX file that does not answer as the model that it came from
-         └─ MissingExtra      a library of the training extra is not installed
+         └─ MissingExtraError  a library of the training extra is not installed
 """
 
 from schemas.errors import GenrestreamError
@@ -37,7 +37,7 @@ class ExportError(TrainingError):
     code = "invalid-export"
 
 
-class MissingExtra(TrainingError):
+class MissingExtraError(TrainingError):
     """A library of the ``training`` extra is not installed."""
 
     code = "missing-extra"

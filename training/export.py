@@ -74,7 +74,8 @@ def _convert(estimator: Classifier, width: int) -> "onnx.ModelProto":
             target_opset=OPSETS,
             options={"zipmap": False},
         )
-    return select_model_inputs_outputs(model, outputs=[OUTPUT_NAME])
+    selected: onnx.ModelProto = select_model_inputs_outputs(model, outputs=[OUTPUT_NAME])
+    return selected
 
 
 def _tidy(model: "onnx.ModelProto", metadata: ModelMetadata) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from schemas import ModelMetadata
-from training import export, metrics
+from training import export
 from training.datasets import Dataset, check_trainable
 from training.estimators import Classifier, estimator_recipe
-from training.metrics import Scores
+from training.metrics import Scores, score_tracks
 from training.splits import Split, check
 
 #: ``metadata_props`` of our files beside those of `schemas.ModelMetadata`.
@@ -77,11 +77,6 @@ def fit(
     sides = "train+valid" if split.valid else "train"
     scores = score_tracks(testing, estimator.predict_proba(testing.X))
     return Fitted(name, estimator, fitting, testing, f"{split.name}: {sides}", scores)
-
-
-def score_tracks(data: Dataset, probabilities: np.ndarray) -> Scores:
-    """Score the vote of each track's windows."""
-    return metrics.score(*metrics.track_vote(data.y, probabilities, data.tracks), data.labels)
 
 
 def to_file(fitted: Fitted, created: str, scores: Mapping[str, float]) -> bytes:

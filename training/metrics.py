@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets import Classes, Probabilities, Tracks
+from training.datasets import Classes, Dataset, Probabilities, Tracks
 
 #: Two-sided 95 % quantile of the normal distribution.
 Z_95: Final = 1.959963984540054
@@ -178,3 +178,8 @@ def track_vote(
     sums = np.zeros((len(first), probabilities.shape[1]))
     np.add.at(sums, inverse, probabilities)
     return y[first], sums / counts[:, None]
+
+
+def score_tracks(data: Dataset, probabilities: Probabilities) -> Scores:
+    """Score the vote of each track's windows; probabilities are by window [shape=(n, K)]."""
+    return score(*track_vote(data.y, probabilities, data.tracks), data.labels)

@@ -93,9 +93,7 @@ class Network(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-le
             scaled, watched, y, watched_y = train_test_split(
                 scaled, y, test_size=WATCHED_SHARE, stratify=y, random_state=self.seed
             )
-            stop = keras.callbacks.EarlyStopping(
-                patience=self.patience, restore_best_weights=True
-            )
+            stop = keras.callbacks.EarlyStopping(patience=self.patience, restore_best_weights=True)
             options = {"validation_data": (watched, watched_y), "callbacks": [stop]}
         history = self.network_.fit(
             scaled, y, epochs=self.epochs, batch_size=self.batch_size, verbose=0, **options
@@ -129,11 +127,12 @@ class Network(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-le
 
         signature = [tf.TensorSpec([None, len(self._offset())], tf.float32, name=INPUT_NAME)]
 
-        @tf.function(input_signature=signature)
+        @tf.function(input_signature=signature)  # type: ignore[untyped-decorator] # no stubs
         def graph(X: Any) -> dict[str, Any]:
             scaled = (X - self._offset()) * self._factor()
             return {OUTPUT_NAME: self.network_(scaled, training=False)}
 
+        model: onnx.ModelProto
         model, _ = tf2onnx.convert.from_function(graph, signature, opset=opset)
         return model
 

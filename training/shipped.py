@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from schemas import ModelMetadata
 from training.cards import card
 from training.datasets import Dataset
-from training.fitting import VERSION, Fitted, fit, to_file
+from training.evaluation import parse_model
+from training.fitting import Fitted, fit, to_file
 from training.splits import fault_filtered, random_split
 from training.tables import load_table
 
@@ -93,13 +93,12 @@ def make(shipped: Shipped, data_folder: Path, output: Path, created: str) -> Fit
     output.mkdir(parents=True, exist_ok=True)
     (output / f"{shipped.name}.onnx").write_bytes(file)
     text = card(
-        _metadata(file),
+        parse_model(file, shipped.name).metadata,
         file,
-        fitted.scores,
-        accuracies,
+        fitted,
         summary=shipped.summary,
-        fitted_tracks=len(fitted.fitting.track_rows),
         rows=shipped.rows,
+        random_accuracies=accuracies,
     )
     (output / f"{shipped.name}.md").write_text(text, encoding="utf-8")
     return fitted
@@ -113,10 +112,3 @@ def random_accuracies(shipped: Shipped, data: Dataset) -> list[float]:
         ).scores.accuracy
         for seed in range(N_RANDOM_SPLITS)
     ]
-
-
-def _metadata(file: bytes) -> ModelMetadata:
-    import onnx
-
-    model = onnx.load_from_string(file)
-    return ModelMetadata.from_props({prop.key: prop.value for prop in model.metadata_props})

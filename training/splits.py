@@ -29,12 +29,16 @@ class Split:
         Which split, with seed or fold.
     train, valid, test
         Tracks to fit, to choose by, and to report on; ``valid`` may be empty.
+    copies_apart
+        Whether copies of a recording must be on one side; only the study's own split lets chance
+        divide them, to measure what it measured.
     """
 
     name: str
     train: frozenset[str]
     test: frozenset[str]
     valid: frozenset[str] = frozenset()
+    copies_apart: bool = True
 
     @property
     def fitting(self) -> frozenset[str]:
@@ -51,6 +55,16 @@ def random_split(data: Dataset, seed: int) -> Split:
         recordings, test_size=TEST_SHARE, stratify=data.y[first], random_state=seed
     )
     return Split(f"random-80-20 seed {seed}", _tracks(data, train), _tracks(data, test))
+
+
+def study_split(data: Dataset, seed: int) -> Split:
+    """Divide the tracks 80/20 as the study did: neither stratified nor minding copies."""
+    from sklearn.model_selection import train_test_split
+
+    train, test = train_test_split(sorted(data.track_rows), test_size=TEST_SHARE, random_state=seed)
+    return Split(
+        f"study's random 80/20 seed {seed}", frozenset(train), frozenset(test), copies_apart=False
+    )
 
 
 def k_folds(data: Dataset, k: int, seed: int) -> list[Split]:
@@ -144,12 +158,8 @@ def check(split: Split, data: Dataset) -> None:
             )
         if not tracks and side != "valid":
             raise SplitError(f"{split.name} has an empty {side} side: add tracks to it")
-    _check_apart(split, sides, _groups(data))
-
-
-def _groups(data: Dataset) -> list[tuple[str, ...]]:
-    alone = [(track,) for track in data.track_rows]
-    return [*alone, *data.duplicates]
+    alone = [(track,) for track in present]
+    _check_apart(split, sides, [*alone, *(data.duplicates if split.copies_apart else ())])
 
 
 def _check_apart(

@@ -8,7 +8,7 @@ import numpy as np
 
 from features import FEATURE_SETS, FeatureSet, feature_set
 from schemas import GENRES
-from training.datasets import Dataset
+from training.datasets import Dataset, Features
 from training.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ TRACK_COLUMNS: Final = ("track", "filename")
 LABEL_COLUMN: Final = "label"
 
 _GTZAN_NAME: Final = re.compile(r"([a-z]+)[._](\d{5})(?:\.\d+)?")
-_AUDIO_SUFFIXES: Final = frozenset({".wav", ".au", ".ogg", ".flac", ".mp3"})
+#: Files that are taken for audio.
+AUDIO_SUFFIXES: Final = frozenset({".wav", ".au", ".ogg", ".flac", ".mp3"})
 
 
 def track_id(name: str) -> str:
@@ -35,7 +36,7 @@ def track_id(name: str) -> str:
     'polka/My song'
     """
     path = PurePosixPath(name.strip())
-    if path.suffix.lower() in _AUDIO_SUFFIXES:
+    if path.suffix.lower() in AUDIO_SUFFIXES:
         path = path.with_suffix("")
     gtzan = _GTZAN_NAME.fullmatch(path.name)
     return f"{gtzan[1]}.{gtzan[2]}" if gtzan else str(path)
@@ -121,9 +122,7 @@ def _column(frame: "pd.DataFrame", path: Path, names: tuple[str, ...]) -> str:
     )
 
 
-def _check_labels(
-    frame: "pd.DataFrame", column: str, path: Path, labels: tuple[str, ...]
-) -> None:
+def _check_labels(frame: "pd.DataFrame", column: str, path: Path, labels: tuple[str, ...]) -> None:
     unknown = ~frame[column].isin(labels)
     if unknown.any():
         row = int(unknown.to_numpy().argmax())
@@ -134,14 +133,12 @@ def _check_labels(
         )
 
 
-def _numbers(
-    frame: "pd.DataFrame", columns: list[str], path: Path
-) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def _numbers(frame: "pd.DataFrame", columns: list[str], path: Path) -> Features:
     import pandas as pd
 
     values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     with np.errstate(over="ignore"):
-        X = values.astype(np.float32)
+        X: Features = values.astype(np.float32)
     bad = np.argwhere(~np.isfinite(X))
     if len(bad):
         row, column = (int(i) for i in bad[0])
