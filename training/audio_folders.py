@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,8 +70,23 @@ def find_audio(folder: Path) -> tuple[list[AudioFile], list[Skipped]]:
     return sorted(files, key=lambda file: file.track), skipped
 
 
-def _files(genre: Path) -> Iterable[Path]:
-    found = sorted(path for path in genre.rglob("*") if path.is_file())
+def audio_below(folder: Path) -> list[AudioFile]:
+    """List all audio anywhere below a folder, named by its path with suffix and without label.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    found = [path for path in _files(folder) if _is_audio(path)]
+    if not found:
+        raise DataError(f"{folder} holds no audio: give wav, au, ogg, flac or mp3 files")
+    names = [path.relative_to(folder).as_posix() for path in found]
+    return [AudioFile(path, name, "") for path, name in zip(found, names, strict=True)]
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path for path in found if not path.name.startswith(".")]
 
 

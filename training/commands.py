@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from schemas.errors import AudioError
 from training import splits as splits_
-from training.audio_folders import AudioFile, Skipped, copies, find_audio
+from training.audio_folders import AudioFile, Skipped, audio_below, copies, find_audio
 from training.datasets import Dataset
 from training.errors import DataError
 from training.splits import Split
@@ -55,31 +55,29 @@ def extract(
 
 
 def spectrogram(source: Path, output: Path) -> None:
-    """Draw one file or every file of a folder."""
+    """Draw one file, or every file below a folder."""
     from training.spectrograms import draw_file
 
-    files, skipped = _sources(source)
-    drawn = 0
+    files = _sources(source)
+    skipped = []
     with _progress() as progress:
         for file in progress.track(files, description="drawing"):
-            image = output / f"{file.track}.png"
             try:
-                draw_file(file.path, image)
-                drawn += 1
+                draw_file(file.path, output / f"{file.track}.png")
             except (AudioError, OSError) as error:
                 skipped.append(Skipped(file.path, str(error)))
     _tell_skipped(skipped)
-    if not drawn:
+    if len(skipped) == len(files):
         raise DataError(f"no file of {source} could be drawn: give wav, au, ogg, flac or mp3 files")
-    typer.echo(f"{output}: {drawn} spectrograms")
+    typer.echo(f"{output}: {len(files) - len(skipped)} spectrograms")
 
 
-def _sources(source: Path) -> tuple[list[AudioFile], list[Skipped]]:
+def _sources(source: Path) -> list[AudioFile]:
     if source.is_dir():
-        return find_audio(source)
+        return audio_below(source)
     if not source.is_file():
         raise DataError(f"no file or folder {source}: give audio to draw")
-    return [AudioFile(source, source.stem, "")], []
+    return [AudioFile(source, source.name, "")]
 
 
 def load(table: Path, feature_set: str, labels: str) -> Dataset:

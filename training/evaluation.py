@@ -1,7 +1,7 @@
 """Evaluate an ONNX file on rows that it was not fitted to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -149,7 +149,8 @@ def evaluate(
     rows = data.of_tracks(test)
     if not len(rows):
         raise DataError(f"{data.name} has no row of the {len(test)} test tracks of {split}")
-    probabilities = export.run(model.file, rows.X)
+    predict = export.predictor(model.file)
+    probabilities = predict(rows.X)
     remarks = data.remarks()
     if model.training_tracks is None:
         remarks.append("the model does not say what it was fitted to: leaks cannot be ruled out")
@@ -161,14 +162,15 @@ def evaluate(
         feature_set=data.feature_set,
         by_window=metrics.score(rows.y, probabilities, rows.labels),
         by_track=score_tracks(rows, probabilities),
-        importances=_importances(model, rows, seed),
+        importances=_importances(permutation_losses(predict, rows, seed), rows, model.impurity),
         remarks=tuple(remarks),
     )
 
 
-def _importances(model: OnnxModel, rows: Dataset, seed: int) -> tuple[Importance, ...]:
-    losses = permutation_losses(lambda X: export.run(model.file, X), rows, seed)
-    impurity = model.impurity or (None,) * len(losses)
+def _importances(
+    losses: np.ndarray, rows: Dataset, impurities: Sequence[float] | None
+) -> tuple[Importance, ...]:
+    impurity = impurities or (None,) * len(losses)
     return tuple(
         Importance(name, float(loss.mean()), float(loss.std()), value)
         for name, loss, value in zip(rows.feature_names, losses, impurity, strict=True)

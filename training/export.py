@@ -4,7 +4,7 @@ The graph takes ``features`` float32 [shape=(N, D)] and gives ``probabilities`` 
 [shape=(N, K)]; scaling is inside. Nothing is pickled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -108,24 +108,25 @@ def _replace(field: Any, values: Sequence[Any]) -> None:
     field.extend(values)
 
 
-def run(data: bytes, X: Features) -> Probabilities:
-    """Answer by ONNX Runtime, on one thread.
+def predictor(data: bytes) -> Callable[[Features], Probabilities]:
+    """Load an ONNX file into ONNX Runtime, on one thread.
 
     Returns
     -------
-    Probabilities [shape=(n, K)].
+    A function from features [shape=(n, D)] to probabilities [shape=(n, K)].
     """
-    (probabilities,) = _session(data).run([OUTPUT_NAME], {INPUT_NAME: X})
-    return np.asarray(probabilities, np.float64)
-
-
-def _session(data: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def predict(X: Features) -> Probabilities:
+        (probabilities,) = session.run([OUTPUT_NAME], {INPUT_NAME: X})
+        return np.asarray(probabilities, np.float64)
+
+    return predict
 
 
 def check_parity(data: bytes, estimator: Classifier, X: Features) -> float:
@@ -151,7 +152,8 @@ def check_parity(data: bytes, estimator: Classifier, X: Features) -> float:
         further apart than that.
     """
     expected = np.asarray(estimator.predict_proba(X), np.float64)
-    found = np.concatenate([run(data, X[:1]), run(data, X[1:])])
+    predict = predictor(data)
+    found = np.concatenate([predict(X[:1]), predict(X[1:])])
     difference = float(np.abs(expected - found).max())
     if not difference <= TOLERANCE:
         raise ExportError(

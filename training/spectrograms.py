@@ -18,6 +18,8 @@ N_MELS: Final = 128
 TOP_DB: Final = 80.0
 #: Longest excerpt drawn, in seconds; more would not be legible.
 MAX_SECONDS: Final = 120.0
+#: Where the frequency axis has its marks.
+TICKS_HZ: Final = (0, 512, 1024, 2048, 4096, 8192)
 
 
 def mel_spectrogram(y: features.Samples) -> NDArray[np.floating]:
@@ -41,22 +43,20 @@ def mel_spectrogram(y: features.Samples) -> NDArray[np.floating]:
 
 def draw(levels: NDArray[np.floating], title: str) -> Figure:
     """Draw a mel spectrogram in dB [shape=(n_mels, t)] over seconds and Hz."""
-    import librosa.display
-
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots()
-    image = librosa.display.specshow(
+    seconds = levels.shape[1] * HOP_LENGTH / SAMPLE_RATE
+    image = axes.imshow(
         levels,
-        sr=SAMPLE_RATE,
-        hop_length=HOP_LENGTH,
-        x_axis="time",
-        y_axis="mel",
-        fmax=SAMPLE_RATE / 2,
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, seconds, 0.0, float(N_MELS)),
         vmin=-TOP_DB,
         vmax=0.0,
         cmap="magma",
-        ax=axes,
     )
+    bands = librosa.mel_frequencies(N_MELS, fmin=0.0, fmax=SAMPLE_RATE / 2)
+    axes.set_yticks(np.interp(TICKS_HZ, bands, np.arange(N_MELS)), [f"{hz}" for hz in TICKS_HZ])
     axes.set(title=title, xlabel="time (s)", ylabel="frequency (Hz)")
     figure.colorbar(image, ax=axes, label="level (dB below the loudest band)")
     return figure

@@ -127,7 +127,7 @@ def _check_labels(frame: "pd.DataFrame", column: str, path: Path, labels: tuple[
     if unknown.any():
         row = int(unknown.to_numpy().argmax())
         raise DataError(
-            f"{path.name} row {row + 1} has label {frame[column].iloc[row]!r} "
+            f"{path.name} row {row + 1} has label {str(frame[column].iloc[row])!r} "
             f"({int(unknown.sum())} such rows): known are {', '.join(labels)}; "
             "name your own by --labels"
         )
@@ -143,7 +143,7 @@ def _numbers(frame: "pd.DataFrame", columns: list[str], path: Path) -> Features:
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise DataError(
-            f"{path.name} row {row + 1} has {frame[columns[column]].iloc[row]!r} in column "
+            f"{path.name} row {row + 1} has {str(frame[columns[column]].iloc[row])!r} in column "
             f"{columns[column]} ({len(bad)} such values): features must be finite numbers"
         )
     return X
