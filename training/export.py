@@ -67,6 +67,8 @@ def _convert(estimator: Classifier, width: int) -> "onnx.ModelProto":
         # skl2onnx 1.20 reads attributes that scikit-learn 1.11 drops with SVC(probability=True),
         # which we do not use.
         warnings.filterwarnings("ignore", "Attribute `prob[AB]_`", FutureWarning)
+        # It also writes truth values of boosted trees as integers, which protobuf 7.34 refuses.
+        warnings.filterwarnings("ignore", "Field onnx.AttributeProto.ints", DeprecationWarning)
         model = skl2onnx.convert_sklearn(
             estimator,
             name="genrestream",

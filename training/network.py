@@ -4,6 +4,7 @@ Keras fits it; its graph goes to ONNX by tf2onnx.
 """
 
 import os
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -96,9 +97,21 @@ class Network(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-le
             stop = keras.callbacks.EarlyStopping(patience=self.patience, restore_best_weights=True)
             options = {"validation_data": (watched, watched_y), "callbacks": [stop]}
         history = self.network_.fit(
-            scaled, y, epochs=self.epochs, batch_size=self.batch_size, verbose=0, **options
+            self._batches(scaled, y),
+            epochs=self.epochs,
+            steps_per_epoch=ceil(len(y) / self.batch_size),
+            shuffle=False,  # done by the batches
+            verbose=0,
+            **options,
         )
         return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+    def _batches(self, scaled: Features, y: Classes) -> Any:
+        """Shuffle and batch without end: a new iterator an epoch would triple the time."""
+        import tensorflow as tf
+
+        rows = tf.data.Dataset.from_tensor_slices((scaled, y)).cache()
+        return rows.shuffle(len(y), seed=self.seed).batch(self.batch_size).repeat()
 
     def predict_proba(self, X: Features) -> Probabilities:
         """Return the probability of each class [shape=(n, K)]."""
