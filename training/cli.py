@@ -52,7 +52,9 @@ def needs_extra(command: Callable[P, None]) -> Callable[P, None]:
 
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
-Table = Annotated[Path, typer.Option("--data", help="Table of features, CSV or Parquet.")]
+Tables = Annotated[
+    list[Path], typer.Option("--data", help="Table of features, CSV or Parquet; may be repeated.")
+]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder with tables/ and splits/.")]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="How to divide the tracks.")]
 Splits = Annotated[Path, typer.Option(help="Folder of the lists of fixed splits.")]
@@ -98,7 +100,7 @@ def train(
             "ensemble or discriminant."
         ),
     ],
-    data: Table,
+    data: Tables,
     output: Output,
     feature_set: FeatureSetName = "librosa-52",
     split: SplitOption = SplitName.RANDOM,
@@ -110,6 +112,12 @@ def train(
         int | None,
         typer.Option(min=1, help="mlp: stop after so many epochs without a better loss."),
     ] = None,
+    keep_valid: Annotated[
+        bool, typer.Option("--keep-valid", help="Leave the valid side unseen.")
+    ] = False,
+    artists: Annotated[
+        Path | None, typer.Option(help="Artists by track, to weigh rows by (discriminant).")
+    ] = None,
     labels: Labels = _LABELS,
 ) -> None:
     """Fit a model on a table and write it as ONNX, with its card beside it."""
@@ -117,13 +125,23 @@ def train(
 
     rows = commands.load(data, feature_set, labels)
     chosen = commands.choose_split(split.value, rows, splits, fold, seed)
-    commands.train(estimator, rows, chosen, output, seed=seed, search=search, patience=patience)
+    commands.train(
+        estimator,
+        rows,
+        chosen,
+        output,
+        seed=seed,
+        search=search,
+        patience=patience,
+        keep_valid=keep_valid,
+        artists=artists,
+    )
 
 
 @needs_extra
 def evaluate(
     model: Annotated[Path, typer.Argument(help="An ONNX file of ours.")],
-    data: Table,
+    data: Tables,
     output: Output,
     split: SplitOption = SplitName.FAULT_FILTERED,
     splits: Splits = _SPLITS,

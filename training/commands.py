@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas.errors import AudioError
 from training import splits as splits_
 from training.audio_folders import AudioFile, Skipped, audio_below, copies, find_audio
-from training.datasets import Dataset
+from training.datasets import Dataset, join
 from training.errors import DataError
 from training.splits import Split
 from training.tables import load_table, recipe
@@ -80,12 +80,12 @@ def _sources(source: Path) -> list[AudioFile]:
     return [AudioFile(source, source.name, "")]
 
 
-def load(table: Path, feature_set: str, labels: str) -> Dataset:
-    """Read a table and tell of duplicate and broken tracks."""
+def load(tables: Sequence[Path], feature_set: str, labels: str) -> Dataset:
+    """Read tables and tell of duplicate and broken tracks."""
     names = tuple(label.strip() for label in labels.split(",") if label.strip())
     if len(set(names)) != len(names) or len(names) < 2:
         raise DataError(f"--labels {labels!r}: give at least two different genres")
-    data = load_table(table, feature_set, names)
+    data = join([load_table(table, feature_set, names) for table in tables])
     for text in data.remarks():
         remark(text)
     return data
@@ -112,9 +112,12 @@ def train(
     seed: int,
     search: bool,
     patience: int | None,
+    keep_valid: bool,
+    artists: Path | None,
 ) -> None:
     """Fit, export and write ``output`` with its card, plots and tables beside it."""
     from training import fitting
+    from training.artists import read_artists
     from training.cards import card
     from training.evaluation import parse_model
 
@@ -126,7 +129,15 @@ def train(
     parameters: dict[str, Any] = {} if patience is None else {"patience": patience}
     if search:
         parameters |= _search(estimator, data, split, seed, output)
-    fitted = fitting.fit(estimator, data, split, seed, parameters)
+    fitted = fitting.fit(
+        estimator,
+        data,
+        split,
+        seed,
+        parameters,
+        keep_valid=keep_valid,
+        artists=read_artists(artists) if artists else None,
+    )
     figures = {"accuracy": fitted.scores.accuracy, "ece": fitted.scores.ece}
     file = fitting.to_file(fitted, today(), figures)
     output.write_bytes(file)
@@ -160,7 +171,7 @@ def _write_learning_curve(estimator: object, output: Path) -> None:
 
 def evaluate(
     model_path: Path,
-    table: Path,
+    tables: Sequence[Path],
     output: Path,
     split: str | None,
     folder: Path,
@@ -172,7 +183,7 @@ def evaluate(
 
     model = evaluation.load_model(model_path)
     metadata = model.metadata
-    data = load(table, metadata.feature_set, ",".join(metadata.labels))
+    data = load(tables, metadata.feature_set, ",".join(metadata.labels))
     if split is None:
         name, test = "all rows", frozenset(data.track_rows)
     else:

@@ -1,6 +1,7 @@
 """The data set: feature vectors of windows or whole tracks, with genre and track of each row."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -90,6 +91,18 @@ class Dataset:
         present = self.track_rows
         broken = [f"{name}: {why}" for name, why in BROKEN_TRACKS.items() if name in present]
         return found + broken
+
+
+def join(parts: Sequence[Dataset]) -> Dataset:
+    """Put the rows of several tables of the same features together."""
+    first = parts[0]
+    return replace(
+        first,
+        name=" + ".join(part.name for part in parts),
+        X=np.concatenate([part.X for part in parts]),
+        y=np.concatenate([part.y for part in parts]),
+        tracks=np.concatenate([part.tracks for part in parts]),
+    )
 
 
 def check_trainable(data: Dataset, side: str) -> None:

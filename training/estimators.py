@@ -15,8 +15,8 @@ from training.errors import DataError
 class Classifier(Protocol):
     """What scikit-learn calls a classifier with probabilities."""
 
-    def fit(self, X: Features, y: Classes) -> "Classifier":
-        """Fit to features [shape=(n, D)] and classes [shape=(n,)]."""
+    def fit(self, X: Features, y: Classes, **weights: Any) -> "Classifier":
+        """Fit to features [shape=(n, D)] and classes [shape=(n,)]; some take ``sample_weight``."""
 
     def predict_proba(self, X: Features) -> Probabilities:
         """Return the probability of each class [shape=(n, K)]."""
@@ -38,10 +38,13 @@ class Recipe:
         Takes the random seed, gives the unfitted estimator.
     grid
         Values by parameter for ``--search``.
+    weighted
+        Whether ``fit`` takes weights of rows.
     """
 
     build: Callable[[int], Classifier]
     grid: Grid
+    weighted: bool = False
 
 
 def _random_forest(seed: int) -> Classifier:
@@ -96,6 +99,12 @@ def _hist_gradient_boosting(seed: int) -> Classifier:
     return model
 
 
+def _discriminant(_seed: int) -> Classifier:
+    from training.discriminant import DiscriminantAnalysis
+
+    return DiscriminantAnalysis()
+
+
 def _ensemble(seed: int) -> Classifier:
     """Average the probabilities of three unlike models."""
     from sklearn.ensemble import VotingClassifier
@@ -135,6 +144,11 @@ ESTIMATORS: Final[Mapping[str, Recipe]] = {
     "hist-gradient-boosting": Recipe(
         _hist_gradient_boosting,
         {"learning_rate": (0.03, 0.1), "max_leaf_nodes": (7, 15, 31), "max_iter": (100, 200)},
+    ),
+    "discriminant": Recipe(
+        _discriminant,
+        {"shrinkage": (0.01, 0.02, 0.05, 0.1), "own": (0.0, 0.05, 0.1, 0.15)},
+        weighted=True,
     ),
     "ensemble": Recipe(_ensemble, {"weights": ((1, 1, 1), (1, 2, 1), (1, 2, 2), (0, 1, 1))}),
 }

@@ -53,10 +53,10 @@ def to_onnx(
 
 
 def _convert(estimator: Classifier, width: int) -> "onnx.ModelProto":
-    from training.network import Network
-
-    if isinstance(estimator, Network):
-        return estimator.to_onnx(OPSETS[""])
+    own_converter = getattr(estimator, "to_onnx", None)
+    if own_converter is not None:
+        own: onnx.ModelProto = own_converter(OPSETS[""])
+        return own
     import warnings
 
     import skl2onnx

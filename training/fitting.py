@@ -9,7 +9,9 @@ import numpy as np
 
 from schemas import ModelMetadata
 from training import export
+from training.artists import row_weights
 from training.datasets import Dataset, check_trainable
+from training.errors import DataError
 from training.estimators import Classifier, estimator_recipe
 from training.metrics import Scores, score_tracks
 from training.splits import Split, check
@@ -52,6 +54,9 @@ def fit(
     split: Split,
     seed: int,
     parameters: Mapping[str, Any] | None = None,
+    *,
+    keep_valid: bool = False,
+    artists: Mapping[str, str] | None = None,
 ) -> Fitted:
     """Fit on all but the test side of a split, and score on the test side.
 
@@ -67,14 +72,26 @@ def fit(
         Of everything random in the estimator.
     parameters
         In place of the recipe's own.
+    keep_valid
+        Whether to leave the valid side unseen.
+    artists
+        By track, to weigh rows by; see `training.artists`.
     """
     check(split, data)
-    fitting, testing = data.of_tracks(split.fitting), data.of_tracks(split.test)
+    fitting = data.of_tracks(split.train if keep_valid else split.fitting)
+    testing = data.of_tracks(split.test)
     check_trainable(fitting, f"the training side of {split.name}")
-    estimator = estimator_recipe(name).build(seed)
-    estimator.set_params(**(parameters or {}))
-    estimator.fit(fitting.X, fitting.y)
-    sides = "train+valid" if split.valid else "train"
+    recipe = estimator_recipe(name)
+    if artists and not recipe.weighted:
+        raise DataError(f"{name} cannot weigh rows by artist: leave the artists out")
+    estimator = recipe.build(seed).set_params(**(parameters or {}))
+    weights = {"sample_weight": row_weights(fitting, artists)} if artists else {}
+    try:
+        estimator.fit(fitting.X, fitting.y, **weights)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{name} cannot be fitted to {len(fitting)} rows: {reason}") from error
+    sides = "train+valid" if split.valid and not keep_valid else "train"
     scores = score_tracks(testing, estimator.predict_proba(testing.X))
     return Fitted(name, estimator, fitting, testing, f"{split.name}: {sides}", scores)
 

@@ -16,6 +16,8 @@ from training.tables import track_id
 
 #: Share of the study's test side.
 TEST_SHARE: Final = 0.2
+#: Of each genre, so that both sides of 80/20 get one.
+MIN_RECORDINGS: Final = 5
 N_ARTIST_FOLDS: Final = 3
 
 
@@ -47,10 +49,22 @@ class Split:
 
 
 def random_split(data: Dataset, seed: int) -> Split:
-    """Divide the recordings 80/20 at random, stratified by genre, as the study did."""
+    """Divide the recordings 80/20 at random, stratified by genre.
+
+    Raises
+    ------
+    SplitError
+        A genre has too few recordings for both sides.
+    """
     from sklearn.model_selection import train_test_split
 
     recordings, first = np.unique(data.recordings, return_index=True)
+    counts = np.bincount(data.y[first])
+    if counts[counts > 0].min() < MIN_RECORDINGS:
+        raise SplitError(
+            f"a genre of {data.name} has {counts[counts > 0].min()} recordings, at least "
+            f"{MIN_RECORDINGS} are needed to divide 80/20: add some"
+        )
     train, test = train_test_split(
         recordings, test_size=TEST_SHARE, stratify=data.y[first], random_state=seed
     )
