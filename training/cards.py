@@ -55,8 +55,8 @@ figure says how well a model recognises albums, not genres."""
 _GTZAN_LIMITS: Final = """\
 - GTZAN holds excerpts that were collected in 2000 and 2001 and little of the music outside of the
   West.
-- Fitted on features of {rows}; the service computes them on windows of 3 s and averages the
-  probabilities over the stream.
+- Fitted on features of {rows}.
+  The service computes them on windows of 3 s and averages the probabilities over the stream.
 """
 _GTZAN_LICENCE: Final = """\
 Derived from feature tables of GTZAN (Tzanetakis and Cook 2002). GTZAN has no licence and its
