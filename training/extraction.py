@@ -100,12 +100,23 @@ class PartialResults:
         self._encoder = msgspec.json.Encoder()
 
     def load(self) -> list[TrackResult]:
-        """Return what is there; a last line cut short by the stop is left out."""
+        """Return what is there; a last line cut short by the stop is left out.
+
+        Raises
+        ------
+        DataError
+            A whole line is not a result.
+        """
         if not self.path.exists():
             return []
         lines = self.path.read_bytes().split(b"\n")[:-1]
         self.path.write_bytes(b"".join(line + b"\n" for line in lines))
-        return [msgspec.json.decode(line, type=TrackResult) for line in lines]
+        try:
+            return [msgspec.json.decode(line, type=TrackResult) for line in lines]
+        except msgspec.MsgspecError as error:
+            raise DataError(
+                f"{self.path} is not of an earlier run ({error}): delete it to begin anew"
+            ) from error
 
     def append(self, result: TrackResult) -> None:
         """Add one result."""

@@ -74,7 +74,7 @@ def load_table(path: Path, feature_set: str, labels: tuple[str, ...] = GENRES) -
     ------
     DataError
         The table is missing, unreadable or empty, lacks a column, or holds a value that is no
-        finite number or a label that is not one of `labels`.
+        finite number, a label that is not one of `labels`, or a track of two labels.
     """
     names = recipe(feature_set).names
     frame = _read(path)
@@ -84,6 +84,7 @@ def load_table(path: Path, feature_set: str, labels: tuple[str, ...] = GENRES) -
     if frame.empty:
         raise DataError(f"{path} has no rows: extract the features of some audio first")
     _check_labels(frame, genres, path, labels)
+    _check_tracks(frame, tracks, genres, path)
     y = frame[genres].map({label: k for k, label in enumerate(labels)})
     return Dataset(
         name=path.name,
@@ -120,6 +121,20 @@ def _column(frame: "pd.DataFrame", path: Path, names: tuple[str, ...]) -> str:
         f"{path.name} has no column {' or '.join(names)}: it needs a track, a label and every "
         "feature of the feature set"
     )
+
+
+def _check_tracks(frame: "pd.DataFrame", column: str, genres: str, path: Path) -> None:
+    """Refuse rows without a track, and tracks of two genres: they could not be voted."""
+    if frame[column].isna().any():
+        row = int(frame[column].isna().to_numpy().argmax())
+        raise DataError(f"{path.name} row {row + 1} has no {column}: name the track of every row")
+    names = frame[column].astype(str).map(track_id)
+    torn = frame[genres].groupby(names).nunique() > 1
+    if torn.any():
+        raise DataError(
+            f"{path.name} gives {int(torn.sum())} tracks several labels "
+            f"({', '.join(torn.index[torn][:5])}): a track has one genre"
+        )
 
 
 def _check_labels(frame: "pd.DataFrame", column: str, path: Path, labels: tuple[str, ...]) -> None:

@@ -120,6 +120,13 @@ def test_a_stopped_run_goes_on(tmp_path: Path, folder: Path) -> None:
     assert len(partial.load()) == 3
 
 
+def test_a_foreign_partial_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv.partial"
+    path.write_text("my notes\n", encoding="utf-8")
+    with pytest.raises(DataError, match="delete it to begin anew"):
+        PartialResults(path).load()
+
+
 def test_results_of_another_recipe_or_file_are_not_reused(tmp_path: Path, folder: Path) -> None:
     files, _ = find_audio(folder)
     done = [extract_file(file, "seed-25", 3.0) for file in files]

@@ -53,6 +53,11 @@ def test_folds_test_every_track_once(dataset: Dataset) -> None:
     assert tested == sorted(dataset.track_rows)
 
 
+def test_a_genre_too_rare_to_divide_is_refused() -> None:
+    with pytest.raises(SplitError, match="has 4 recordings, at least 5"):
+        random_split(make_dataset(tracks=4), 0)
+
+
 def test_more_folds_than_tracks_are_refused(dataset: Dataset) -> None:
     with pytest.raises(SplitError, match=f"choose 2 to {TRACKS_PER_GENRE}"):
         k_folds(dataset, TRACKS_PER_GENRE + 1, 0)

@@ -8,7 +8,7 @@ import pytest
 
 from schemas import GENRES
 from tests.training.conftest import SEED_25, make_dataset, to_frame
-from training.datasets import Dataset, check_trainable
+from training.datasets import Dataset, check_trainable, join
 from training.errors import DataError
 from training.tables import load_table, track_id
 
@@ -24,6 +24,8 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
     "text": (lambda f: f.assign(mfcc3=["loud", *f.mfcc3[1:]]), "has 'loud' in column mfcc3"),
     "unknown label": (lambda f: f.assign(label=["polka", *f.label[1:]]), "row 1 has label 'polka'"),
     "missing label value": (lambda f: f.assign(label=[None, *f.label[1:]]), "row 1 has label"),
+    "missing track value": (lambda f: f.assign(track=[None, *f.track[1:]]), "row 1 has no track"),
+    "torn track": (lambda f: f.assign(label=["rock", *f.label[1:]]), "several labels (blues.00000"),
     "no rows": (lambda f: f.head(0), "has no rows"),
 }
 
@@ -54,6 +56,7 @@ def test_a_bad_table_is_one_clear_error(
     tmp_path: Path, dataset: Dataset, change: Change, message: str
 ) -> None:
     path = tmp_path / "bad.csv"
+    dataset = join([dataset, dataset])
     change(to_frame(dataset).astype({"mfcc3": object})).to_csv(path, index=False)
     with pytest.raises(DataError, match=re.escape(message)) as caught:
         load_table(path, "seed-25")
