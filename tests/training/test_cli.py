@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from schemas.errors import GenrestreamError
 from tests.training.conftest import make_dataset, to_frame
@@ -65,12 +64,13 @@ def test_without_the_extra_a_command_says_what_to_install(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "keras" else there(name)
     )
-    arguments = {
-        "extract": [tmp_path],
-        "spectrogram": [tmp_path],
-        "train": ["svm", "--data", tmp_path],
-        "evaluate": [tmp_path, "--data", tmp_path],
-    }.get(command, [])
+    needed: dict[str, tuple[object, ...]] = {
+        "extract": (tmp_path,),
+        "spectrogram": (tmp_path,),
+        "train": ("svm", "--data", tmp_path),
+        "evaluate": (tmp_path, "--data", tmp_path),
+    }
+    arguments = needed.get(command, ())
     message = fail(MissingExtraError, command, *arguments, "-o", tmp_path / "out")
     assert message == "training needs keras: pip install 'genrestream[training]'"
 
@@ -157,7 +157,9 @@ def test_a_table_of_one_class_is_refused(tmp_path: Path) -> None:
     assert "has 1 of 10 genres (blues)" in message
 
 
-def test_an_early_stopped_network_draws_its_learning_curve(tmp_path: Path, table: Path) -> None:
+def test_an_early_stopped_network_draws_its_learning_curve(tmp_path: Path) -> None:
+    table = tmp_path / "noise.csv"
+    to_frame(make_dataset(noise=50.0)).to_csv(table, index=False)  # nothing to learn: stops soon
     model = tmp_path / "mlp.onnx"
     succeed(
         *("train", "mlp", "--data", table, "--feature-set", "seed-25"),
