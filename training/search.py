@@ -56,7 +56,7 @@ def search(
         error_score="raise",
     ).fit(rows.X, rows.y)
     results = searched.cv_results_
-    table = pd.DataFrame(list(results["params"])).astype(object)
+    table = pd.DataFrame(list(results["params"]), dtype=object)
     table["accuracy"] = results["mean_test_score"]
     table["spread"] = results["std_test_score"]
     ranked = table.sort_values("accuracy", ascending=False, kind="stable")
