@@ -5,7 +5,9 @@ Pure functions of their arguments: no Kafka, no settings, no clock.
 
 from features.decode import MAX_SECONDS, Audio, Samples, decode, read_file
 from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
+from features.sound import open_sound
 from features.windows import (
+    FLOOR_DBFS,
     MIN_WINDOW_SECONDS,
     Window,
     cut,
@@ -17,6 +19,7 @@ from features.windows import (
 
 __all__ = [
     "FEATURE_SETS",
+    "FLOOR_DBFS",
     "MAX_SECONDS",
     "MIN_WINDOW_SECONDS",
     "Audio",
@@ -27,6 +30,7 @@ __all__ = [
     "decode",
     "feature_set",
     "level_dbfs",
+    "open_sound",
     "read_file",
     "resample",
     "split",

@@ -5,15 +5,15 @@ Failures are `schemas.errors.AudioError`, with the value, the limit and the reme
 
 import io
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from features.containers import recognise
+from features.sound import open_sound
 from schemas.errors import AudioTooLong, CorruptAudio, InvalidSamples, UnsupportedAudio
 
 Samples = NDArray[np.float32]
@@ -23,19 +23,41 @@ MAX_SAMPLE_RATE: Final = 384_000
 MAX_CHANNELS: Final = 64
 #: Decoded seconds of one message at most, whatever it claims: 5 MB of FLAC can hold days.
 MAX_SECONDS: Final = 900.0
+#: Above this rate the limit in seconds shrinks, so that it bounds the memory too.
+_FULL_LENGTH_RATE: Final = 48_000
 #: Full scale is 1; +36 dB above it is no audio, but for instance int16 values in a float file.
 MAX_AMPLITUDE: Final = 64.0
 
+#: What libsndfile says, and what it means.
+_LIBSNDFILE_RIDDLES: Final = {
+    "Internal error : SF_INFO struct incomplete.": "its header gives 0 Hz or no channels"
+}
 _BLOCK_FRAMES: Final = 1 << 16
 _PCM_DTYPES: Final = {"s16le": "<i2", "s16be": ">i2", "f32le": "<f4"}
 _CONTAINER_TYPES: Final = frozenset(
-    f"audio/{name}"
-    for name in (
-        "wav wave x-wav vnd.wave flac x-flac ogg vorbis opus mpeg mp3 basic aiff x-aiff"
-    ).split()
-) | {"application/ogg", "application/octet-stream"}
+    (
+        "application/octet-stream",
+        "application/ogg",
+        "audio/aiff",
+        "audio/basic",
+        "audio/flac",
+        "audio/mp3",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/opus",
+        "audio/vnd.wave",
+        "audio/vorbis",
+        "audio/wav",
+        "audio/wave",
+        "audio/x-aiff",
+        "audio/x-flac",
+        "audio/x-wav",
+    )
+)
 #: Formats whose header states the number of frames, so that a loss can be told.
 _COUNTED_FORMATS: Final = frozenset({"FLAC"})
+#: What libsndfile reports of a FLAC that was encoded into a pipe and so states no number.
+_UNKNOWN_FRAMES: Final = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +115,7 @@ def decode(
         return _decode_pcm(data, media_type, parameters, max_seconds)
     if media_type and media_type not in _CONTAINER_TYPES:
         raise UnsupportedAudio(
-            f"content-type {content_type!r} is not supported: use audio/wav, audio/flac, "
+            f"content-type {media_type[:40]!r} is not supported: use audio/wav, audio/flac, "
             "audio/ogg, audio/mpeg, audio/L16 or audio/pcm"
         )
     if recognise(data) is None:
@@ -134,29 +156,31 @@ def downmix(frames: NDArray[np.float32]) -> Samples:
     if frames.shape[1] == 1:
         return frames[:, 0]
     total = frames[:, 0].copy()
-    for channel in range(1, frames.shape[1]):
-        total += frames[:, channel]
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities are refused later, in words
+        for channel in range(1, frames.shape[1]):
+            total += frames[:, channel]
     return total / np.float32(frames.shape[1])
 
 
 def _parse_content_type(content_type: str | None) -> tuple[str, dict[str, str]]:
-    if not content_type:
-        return "", {}
-    message = Message()
-    message["content-type"] = content_type
-    parameters = message.get_params(failobj=[])[1:]
-    return message.get_content_type(), {name.lower(): value for name, value in parameters}
+    media_type, *parameters = (content_type or "").lower().split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return media_type.strip(), {name.strip(): value.strip(' "') for name, _, value in pairs}
 
 
 def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     try:
-        with soundfile.SoundFile(file) as sound:
-            _check_shape(sound.samplerate, sound.channels)
-            blocks = _read_blocks(sound, max_seconds)
-            claimed = sound.frames if sound.format in _COUNTED_FORMATS else 0
+        with open_sound(file) as sound:
             sample_rate = sound.samplerate
+            _check_shape(sample_rate, sound.channels)
+            limit = int(max_seconds * min(sample_rate, _FULL_LENGTH_RATE))
+            claimed = _claimed_frames(sound)
+            if claimed > limit:
+                raise _too_long(limit, sample_rate)
+            blocks = _read_blocks(sound, limit)
     except soundfile.LibsndfileError as error:
-        raise CorruptAudio(f"libsndfile cannot decode the audio: {error.error_string}") from error
+        reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
+        raise CorruptAudio(f"libsndfile cannot decode the audio: {reason}") from error
     if not blocks:
         raise CorruptAudio("the container holds no audio frames")
     samples = np.concatenate(blocks)
@@ -167,9 +191,13 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     return Audio(_check_samples(samples), sample_rate)
 
 
-def _read_blocks(sound: soundfile.SoundFile, max_seconds: float) -> list[Samples]:
+def _claimed_frames(sound: Any) -> int:
+    known = sound.format in _COUNTED_FORMATS and sound.frames < _UNKNOWN_FRAMES
+    return int(sound.frames) if known else 0
+
+
+def _read_blocks(sound: Any, limit: int) -> list[Samples]:
     """Decode and down-mix block by block, so that a bomb is noticed before it fills the memory."""
-    limit = int(max_seconds * sound.samplerate)
     blocks: list[Samples] = []
     decoded = 0
     while True:
@@ -178,11 +206,15 @@ def _read_blocks(sound: soundfile.SoundFile, max_seconds: float) -> list[Samples
             return blocks
         decoded += len(frames)
         if decoded > limit:
-            raise AudioTooLong(
-                f"the audio decodes to more than {max_seconds:g} s, the limit for one message: "
-                "send it in shorter chunks"
-            )
+            raise _too_long(limit, sound.samplerate)
         blocks.append(downmix(frames))
+
+
+def _too_long(limit: int, sample_rate: int) -> AudioTooLong:
+    return AudioTooLong(
+        f"the audio decodes to more than {limit / sample_rate:g} s, the limit for one message at "
+        f"{sample_rate} Hz: send it in shorter chunks"
+    )
 
 
 def _decode_pcm(
@@ -193,7 +225,9 @@ def _decode_pcm(
     _check_shape(sample_rate, channels)
     encoding = "s16be" if media_type == "audio/l16" else parameters.get("encoding", "s16le")
     if encoding not in _PCM_DTYPES:
-        raise UnsupportedAudio(f"PCM encoding {encoding!r} is not supported: use s16le or f32le")
+        raise UnsupportedAudio(
+            f"PCM encoding {encoding[:40]!r} is not supported: use s16le or f32le"
+        )
     dtype = np.dtype(_PCM_DTYPES[encoding])
     if len(data) % (dtype.itemsize * channels):
         raise CorruptAudio(
@@ -217,9 +251,9 @@ def _integer(parameters: dict[str, str], name: str, default: int | None) -> int:
     text = parameters.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not text.isascii() or not text.isdigit():
+    if text is None or len(text) > 9 or not text.isascii() or not text.isdigit():
         raise UnsupportedAudio(
-            f"content-type parameter {name}={text or ''!r}: raw PCM needs {name}=<integer>"
+            f"content-type parameter {name}={(text or '')[:40]!r}: raw PCM needs {name}=<integer>"
         )
     return int(text)
 
@@ -235,7 +269,7 @@ def _check_shape(sample_rate: int, channels: int) -> None:
 
 
 def _check_samples(samples: Samples) -> Samples:
-    peak = float(np.abs(samples).max())
+    peak = max(float(samples.max()), -float(samples.min()))
     if not np.isfinite(peak):
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise InvalidSamples(f"{bad} of {len(samples)} samples are NaN or infinite")

@@ -49,15 +49,13 @@ def window_length(window_seconds: float, sample_rate: int) -> int:
     return round(window_seconds * sample_rate)
 
 
-def cut(pending: Sequence[Samples], samples: Samples, length: int) -> tuple[list[Samples], Samples]:
+def cut(pieces: Sequence[Samples], length: int) -> tuple[list[Samples], tuple[Samples, ...]]:
     """Cut whole windows off the audio at hand.
 
     Parameters
     ----------
-    pending
-        Audio left by earlier calls, in order; less than one window.
-    samples
-        The audio that follows [shape=(n,)].
+    pieces
+        Consecutive audio [shape=(n,) each].
     length
         Number of samples in a window.
 
@@ -66,12 +64,16 @@ def cut(pending: Sequence[Samples], samples: Samples, length: int) -> tuple[list
     windows
         As many as are complete [shape=(length,) each].
     rest
-        What is left for the next window [shape=(<length,)], a copy that keeps nothing else alive.
+        Pieces of the next window, less than `length` samples together; after a cut they are
+        copies that keep nothing else alive.
     """
-    joined = np.concatenate([*pending, samples]) if pending else samples
-    count = len(joined) // length
+    count = sum(map(len, pieces)) // length
+    if not count:
+        return [], tuple(piece for piece in pieces if len(piece))
+    joined = np.concatenate(pieces)
     windows = [joined[i * length : (i + 1) * length] for i in range(count)]
-    return windows, joined[count * length :].copy()
+    rest = joined[count * length :].copy()
+    return windows, (rest,) if len(rest) else ()
 
 
 def split(
@@ -82,9 +84,8 @@ def split(
     A rest shorter than `min_seconds` is left out.
     """
     length = window_length(window_seconds, audio.sample_rate)
-    windows, rest = cut((), audio.samples, length)
-    if len(rest) >= min_seconds * audio.sample_rate:
-        windows.append(rest)
+    windows, pieces = cut((audio.samples,), length)
+    windows += [rest for rest in pieces if len(rest) >= min_seconds * audio.sample_rate]
     for index, samples in enumerate(windows):
         start = index * length / audio.sample_rate
         yield Window(index, start, Audio(samples, audio.sample_rate))

@@ -1,0 +1,1 @@
+"""Shipped models: ONNX files, each beside its model card."""

@@ -24,9 +24,12 @@ _EVENT_TYPES: Final = {
     FeatureVector: ("genrestream.feature_vector.v1", "genrestream/extractor"),
     GenrePrediction: ("genrestream.genre_prediction.v1", "genrestream/classifier"),
 }
+#: Of the year 9999, the last that ISO 8601 writes; a producer's clock may claim any 64-bit number.
+_LATEST_TIMESTAMP: Final = 253_402_300_799
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _encoder = msgspec.json.Encoder()
+T_ = TypeVar("T_")
 E_ = TypeVar("E_", FeatureVector, GenrePrediction)
 
 
@@ -94,7 +97,7 @@ def decode_final(headers: Iterable[tuple[str, bytes]]) -> bool:
     if text is None:
         return False
     if text.lower() not in _BOOLEANS:
-        raise MessageError(f"header 'final' is {text!r}: use true or false")
+        raise MessageError(f"header 'final' is {text[:40]!r}: use true or false")
     return _BOOLEANS[text.lower()]
 
 
@@ -123,22 +126,23 @@ def decode_event(data: bytes | None, event_type: type[E_]) -> E_:
     MessageError
         Not JSON, not of this schema, or of another major version.
     """
-    _check_version(data or b"", event_type.__name__)
-    try:
-        return msgspec.json.decode(data or b"", type=event_type)
-    except msgspec.MsgspecError as error:
-        raise MessageError(f"not a {event_type.__name__}: {error}") from error
+    data, name = data or b"", event_type.__name__
+    _check_version(_decode_json(data, _Versioned, name).schema_version, name)
+    return _decode_json(data, event_type, name)
 
 
 class _Versioned(msgspec.Struct):
     schema_version: str
 
 
-def _check_version(data: bytes, name: str) -> None:
+def _decode_json(data: bytes, message_type: type[T_], name: str) -> T_:
     try:
-        version = msgspec.json.decode(data, type=_Versioned).schema_version
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(data, type=message_type)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not a {name}: {error}") from error
+
+
+def _check_version(version: str, name: str) -> None:
     if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise MessageError(
             f"{name} has schema version {version!r}, this service reads {SCHEMA_VERSION}: "
@@ -161,7 +165,8 @@ def encode_event_headers(
         W3C trace context of that message.
     """
     event_type, source = _EVENT_TYPES[type(event)]
-    time = datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    seconds = min(max(timestamp_ms / 1000, 0), _LATEST_TIMESTAMP)
+    time = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     values = {
         "ce_specversion": "1.0",
         "ce_id": event.event_id,

@@ -14,6 +14,7 @@ SCHEMA_VERSION: Final = "1.0"
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0.0)]
+SchemaVersion = Annotated[str, Meta(pattern=r"^1(\.|$)")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,13 @@ class AudioChunk:
 
 
 class Origin(Struct, frozen=True, forbid_unknown_fields=False):
-    """Where the first chunk of a stream stands in the log: it tells streams with one key apart."""
+    """Where the first chunk of a stream stands in the log: it tells streams with one key apart.
+
+    Attributes
+    ----------
+    topic, partition, offset
+        The chunk's.
+    """
 
     topic: str
     partition: Count
@@ -73,6 +80,8 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
         stream of which no audio was left for another window.
     final
         Whether the stream ends with this message.
+    schema_version
+        Version of this schema; another major version is refused.
     """
 
     event_id: str
@@ -85,11 +94,17 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
     level_dbfs: float
     values: tuple[float, ...]
     final: bool = False
-    schema_version: str = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
 
 
 class ModelReference(Struct, frozen=True):
-    """The model that made a prediction."""
+    """The model that made a prediction.
+
+    Attributes
+    ----------
+    name, version
+        As in the model's metadata.
+    """
 
     name: str
     version: str
@@ -120,9 +135,16 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     ----------
     event_id
         The feature vector's, and the name of the model.
-    label, confidence, probabilities
-        The answer for the whole stream so far: the mean of the probabilities of its windows,
-        windows of silence left out. A stream of silence alone is ``silence``.
+    stream_id, origin, feature_set, window_index, start_seconds, end_seconds
+        The feature vector's.
+    model
+        What made the prediction.
+    label
+        The most probable genre of the whole stream so far; ``silence`` if it is silence alone.
+    confidence
+        Probability of the label.
+    probabilities
+        Mean of the probabilities of the stream's windows so far, windows of silence left out.
     windows
         Number of windows in that mean.
     window
@@ -130,6 +152,8 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
         audio was left for another window.
     final
         Whether this is the last prediction of the stream.
+    schema_version
+        Version of this schema; another major version is refused.
     """
 
     event_id: str
@@ -146,7 +170,7 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     windows: Count
     window: WindowAnswer | None
     final: bool = False
-    schema_version: str = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
 
 
 def feature_event_id(origin: Origin, feature_set: str, window_index: int) -> str:

@@ -1,4 +1,4 @@
-"""What an ONNX model says of itself in its ``metadata_props``: the contract of training and serving.
+"""What an ONNX model says of itself in ``metadata_props``: the contract of training and serving.
 
 The graph takes ``features`` float32 [shape=(n, D)] and gives ``probabilities`` float32
 [shape=(n, K)], in the order of ``labels``; scaling is inside the graph.
@@ -83,7 +83,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
             raise ModelError(
                 f"the model has no metadata {error}: export it with genrestream train"
             ) from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ModelError(f"the model's metadata does not parse: {error}") from error
 
 

@@ -1,0 +1,1 @@
+"""Kafka services and the command line that starts them."""

@@ -1,1 +1,1 @@
-"""Data sets, splits, models, evaluation and ONNX export; services never import it."""
+"""Offline training: data sets, models, evaluation and ONNX export."""

@@ -1,0 +1,1 @@
+"""Audio chunks to feature vectors."""

@@ -1,0 +1,1 @@
+"""What the services share: settings, topics, the faust app, delivery."""

@@ -1,0 +1,47 @@
+# genrestream: `make demo` and `make test` set up everything they need in .venv/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint format schemas clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[training,dev]'
+	@touch $@
+
+demo: $(VENV)/.runtime ## Send a clip through a broker and both services; print its labels
+	$(BIN)/genrestream demo
+
+up: $(VENV)/.runtime ## Run broker and services until Ctrl-C
+	$(BIN)/genrestream up
+
+test: $(VENV)/.dev ## Lint, types, import contract and all fast tests
+	$(MAKE) lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## Ruff, mypy and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+schemas: $(VENV)/.dev ## Write the JSON Schemas and the AsyncAPI document anew
+	$(BIN)/python -m schemas.generate
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

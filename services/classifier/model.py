@@ -1,0 +1,157 @@
+"""An ONNX model of the classifier, checked in words before it is trusted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import FEATURE_SETS, feature_set
+from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
+from schemas.errors import ModelError
+
+_RETRAIN: Final = "export the model again with genrestream train"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded model.
+
+    Attributes
+    ----------
+    metadata
+        What the file says of itself.
+    session
+        The ONNX Runtime session.
+    """
+
+    metadata: ModelMetadata
+    session: Any
+
+    @property
+    def reference(self) -> ModelReference:
+        """Name and version, as predictions state them."""
+        return ModelReference(self.metadata.name, self.metadata.version)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the K classes."""
+        return self.metadata.labels
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model.
+
+        Parameters
+        ----------
+        features
+            One row a window [shape=(n, D), float32].
+
+        Returns
+        -------
+        Probabilities of the labels [shape=(n, K), float32].
+        """
+        (result,) = self.session.run([OUTPUT_NAME], {INPUT_NAME: features})
+        return np.asarray(result, np.float32)
+
+
+def load_model(path: Path) -> Model:
+    """Load an ONNX file, single-threaded and without a memory arena.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged, or its inputs, labels or feature set do not fit.
+    """
+    import onnxruntime
+
+    if not path.is_file():
+        shipped = sorted(file.stem for file in Path(__file__).parents[2].glob("models/*.onnx"))
+        raise ModelError(
+            f"there is no model {path}: give the path of an ONNX file or one of the shipped "
+            f"models, {', '.join(shipped) or 'of which there are none'}"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4  # its errors reach the user through the exception alone
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+        reason = str(error).splitlines()[0][:200]
+        raise ModelError(f"{path} is no model that ONNX Runtime loads: {reason}") from error
+    try:
+        metadata = ModelMetadata.from_props(session.get_modelmeta().custom_metadata_map)
+        _check(session, metadata)
+    except ModelError as error:
+        raise ModelError(f"{path.name}: {error}") from error
+    return Model(metadata, session)
+
+
+def _check(session: Any, metadata: ModelMetadata) -> None:
+    """Compare the graph and what it says of itself with what the classifier needs."""
+    if metadata.feature_set not in FEATURE_SETS:
+        raise ModelError(
+            f"it was trained on feature set {metadata.feature_set!r}, "
+            f"this release has {', '.join(FEATURE_SETS)}: use a model of one of these"
+        )
+    names = feature_set(metadata.feature_set).names
+    if metadata.feature_names != names:
+        raise ModelError(
+            f"its {len(metadata.feature_names)} feature names are not the {len(names)} of "
+            f"{metadata.feature_set}: {_RETRAIN}"
+        )
+    if not metadata.labels or len(set(metadata.labels)) != len(metadata.labels):
+        raise ModelError(f"its labels {metadata.labels} are empty or not unique: {_RETRAIN}")
+    _check_input(session.get_inputs(), len(names))
+    _check_output(session, len(names), len(metadata.labels))
+
+
+def _check_input(nodes: list[Any], width: int) -> None:
+    found = ", ".join(f"{node.name} {node.type} {node.shape}" for node in nodes)
+    fits = (
+        len(nodes) == 1
+        and nodes[0].name == INPUT_NAME
+        and nodes[0].type == "tensor(float)"
+        and len(nodes[0].shape) == 2
+        and not isinstance(nodes[0].shape[0], int)
+        and nodes[0].shape[1] == width
+    )
+    if not fits:
+        raise ModelError(
+            f"its graph takes {found}, needed is {INPUT_NAME} tensor(float) [n, {width}]: "
+            f"{_RETRAIN}"
+        )
+
+
+def _check_output(session: Any, width: int, classes: int) -> None:
+    """Run two rows: exporters often leave the shape of an output open."""
+    found = [node.name for node in session.get_outputs()]
+    if found != [OUTPUT_NAME]:
+        raise ModelError(f"its graph gives {', '.join(found)}, needed is {OUTPUT_NAME}: {_RETRAIN}")
+    (rows,) = session.run([OUTPUT_NAME], {INPUT_NAME: np.zeros((2, width), np.float32)})
+    if rows.shape != (2, classes) or not np.allclose(rows.sum(axis=1), 1.0, atol=1e-3):
+        raise ModelError(
+            f"two rows of features give shape {rows.shape} with sums {rows.sum(axis=-1)}, needed "
+            f"are probabilities of shape (2, {classes}) that sum to 1: {_RETRAIN}"
+        )
+
+
+def require_feature_set(model: Model, feature_sets: tuple[str, ...]) -> None:
+    """Refuse a model whose feature set the extractor is told not to emit.
+
+    Raises
+    ------
+    ModelError
+        The settings name feature sets, and the model's is not among them.
+    """
+    wanted = model.metadata.feature_set
+    if feature_sets and wanted not in feature_sets:
+        raise ModelError(
+            f"model {model.metadata.name} needs feature set {wanted}, but "
+            f"GENRESTREAM_FEATURE_SETS={','.join(feature_sets)}: add {wanted} or choose another "
+            "model"
+        )

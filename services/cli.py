@@ -1,0 +1,286 @@
+"""The command line ``genrestream``.
+
+Commands import what they need when they run, so that ``--help`` answers at once.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from enum import StrEnum
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from schemas.errors import GenrestreamError
+
+app = typer.Typer(
+    name="genrestream",
+    help="Live music-genre labels over Kafka: audio chunks in, genre predictions out.",
+    epilog="Settings are environment variables: see genrestream settings.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or SIGTERM.")
+topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
+app.add_typer(worker, name="worker")
+app.add_typer(topics, name="topics")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="A name from models/ or the path of an ONNX file."),
+]
+
+
+class CodecName(StrEnum):
+    """Codecs of ``produce``."""
+
+    auto = "auto"
+    pcm = "pcm"
+    wav = "wav"
+    flac = "flac"
+    ogg = "ogg"
+    mp3 = "mp3"
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Live music-genre labels over Kafka: audio chunks in, genre predictions out."""
+    if show_version:
+        typer.echo(version("genrestream"))
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Audio files; a synthesised clip when none.")
+    ] = None,
+    json_lines: Json = False,
+    model: ModelName = None,
+) -> None:
+    """Start everything, send audio through it and print the labels that come out.
+
+    A broker is started in memory unless KAFKA_BOOTSTRAP_SERVERS is set. Ends when every file has
+    its final prediction.
+
+    [bold]Example:[/bold] genrestream demo song.mp3 other.flac
+    """
+    from services.commands.demo import demo as run
+
+    _run(run(_settings(model=model), files or [], json_lines))
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Of the embedded broker.", min=1, max=65535)] = 9092,
+    model: ModelName = None,
+) -> None:
+    """Start everything and keep it running until Ctrl-C.
+
+    A broker is started in memory unless KAFKA_BOOTSTRAP_SERVERS is set.
+    """
+    from services.commands.up import up as run
+
+    _run(run(_settings(model=model), port), ends_by_signal=True)
+
+
+@worker.command("extractor")
+def worker_extractor(model: ModelName = None) -> None:
+    """Turn audio.chunks into audio.features."""
+    from services.commands.workers import run_extractor
+
+    run_extractor(_settings(model=model))
+
+
+@worker.command("classifier")
+def worker_classifier(model: ModelName = None) -> None:
+    """Turn audio.features into genre.predictions."""
+    from services.commands.workers import run_classifier
+
+    run_classifier(_settings(model=model))
+
+
+@topics.command("create")
+def topics_create(
+    partitions: Annotated[int | None, typer.Option(help="Of each topic.", min=1)] = None,
+    replication_factor: Annotated[int | None, typer.Option(help="Of each topic.", min=1)] = None,
+) -> None:
+    """Create the topics that do not exist yet, and list all with their partitions."""
+    from services.runtime.topics import create_topics
+
+    settings = _settings(partitions=partitions, replication_factor=replication_factor)
+    for name, count in _run(create_topics(settings)).items():
+        typer.echo(f"{name}  {count} partitions")
+
+
+@app.command()
+def produce(
+    sources: Annotated[
+        list[str], typer.Argument(help="Audio files, folders of them, or - for standard input.")
+    ],
+    stream_id: Annotated[
+        str | None, typer.Option(help="Key of the messages; by default the file's name.")
+    ] = None,
+    chunk_seconds: Annotated[
+        float, typer.Option(help="Audio in one message.", min=0.01, max=60)
+    ] = 3.0,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Send as fast as the music plays, all at once.")
+    ] = False,
+    codec: Annotated[
+        CodecName, typer.Option(help="Of the messages; auto is lossless.")
+    ] = CodecName.auto,
+    pcm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE:CHANNELS",
+            help="Standard input is raw 16-bit little-endian PCM, sent as it comes.",
+        ),
+    ] = None,
+) -> None:
+    """Send audio to audio.chunks.
+
+    [bold]Examples:[/bold]
+
+    genrestream produce song.flac
+
+    genrestream produce --realtime radio/*.mp3
+
+    ffmpeg -i http://…/radio.mp3 -f s16le -ar 22050 -ac 1 - | genrestream produce - --pcm 22050:1
+    """
+    from services.commands import producing
+
+    request = producing.ProduceRequest(
+        sources, stream_id, chunk_seconds, realtime, codec.value, pcm
+    )
+    _run(producing.produce(_settings(), request))
+
+
+@app.command()
+def listen(
+    stream_id: Annotated[
+        list[str] | None, typer.Option(help="Only this stream; may be given more than once.")
+    ] = None,
+    json_lines: Json = False,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Begin with the oldest prediction.")
+    ] = False,
+) -> None:
+    """Print predictions as they arrive, until Ctrl-C."""
+    from services.commands.listening import listen as run
+
+    _run(run(_settings(), stream_id, json_lines, from_beginning), ends_by_signal=True)
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.")],
+    json_lines: Json = False,
+    labels_from_dirs: Annotated[
+        bool,
+        typer.Option(
+            "--labels-from-dirs", help="Take each file's folder as its true label; print accuracy."
+        ),
+    ] = False,
+    model: ModelName = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; by default one a core.", min=1)
+    ] = None,
+) -> None:
+    """Label files without Kafka, by the code that the services run.
+
+    Prints a line a file: label, confidence and all probabilities. A file that cannot be read is
+    reported, and the exit code is 1 then.
+
+    [bold]Example:[/bold] genrestream classify --labels-from-dirs genres/
+    """
+    from services.commands import classifying
+
+    request = classifying.ClassifyRequest(paths, json_lines, labels_from_dirs, jobs)
+    raise typer.Exit(classifying.classify(_settings(model=model), request))
+
+
+@app.command()
+def settings(json_lines: Json = False) -> None:
+    """List the settings: environment variable, value and meaning."""
+    from services.runtime.settings import Settings, variable_names
+
+    current = _settings()
+    rows = [
+        (variable, getattr(current, field), Settings.model_fields[field].description or "")
+        for field, variable in variable_names().items()
+    ]
+    for variable, value, meaning in rows:
+        if json_lines:
+            typer.echo(json.dumps({"name": variable, "value": value, "meaning": meaning}))
+        else:
+            shown = ",".join(value) if isinstance(value, tuple) else value
+            typer.echo(f"{variable}={'' if shown is None else shown}\n    {meaning}")
+
+
+def _settings(**overrides: Any) -> Any:
+    from services.runtime.settings import load_settings
+
+    return load_settings(**overrides)
+
+
+def _run(work: Coroutine[Any, Any, Any], *, ends_by_signal: bool = False) -> Any:
+    """Run a coroutine; Ctrl-C and SIGTERM cancel it, so that it can put things in order.
+
+    Parameters
+    ----------
+    work
+        What to run.
+    ends_by_signal
+        A signal is the usual end: exit with 0.
+    """
+    received: list[int] = []
+
+    async def supervised() -> Any:
+        task = asyncio.ensure_future(work)
+
+        def stop(number: int) -> None:
+            received.append(number)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        return await task
+
+    try:
+        return asyncio.run(supervised())
+    except asyncio.CancelledError:
+        raise typer.Exit(0 if ends_by_signal else 128 + received[0]) from None
+
+
+def _load_plugins() -> None:
+    """Let rooms that services may not import add their commands."""
+    for plugin in entry_points(group="genrestream.commands"):
+        plugin.load()(app)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on stderr and exit code 2."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
+    _load_plugins()
+    try:
+        app()
+    except (GenrestreamError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the commands of ``genrestream`` do once their arguments are read."""

@@ -1,0 +1,181 @@
+"""``genrestream classify``: label files without Kafka."""
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from schemas import GenrePrediction
+from schemas.errors import AudioError
+from services.classifier.core import Classifier
+from services.classifier.model import load_model
+from services.commands.chunking import audio_files
+from services.commands.offline import FileClassifier
+from services.runtime.settings import Settings
+
+#: Fewer files are done before another process has started.
+_FILES_FOR_PROCESSES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """The arguments of ``genrestream classify``."""
+
+    paths: Sequence[Path]
+    json_lines: bool = False
+    labels_from_dirs: bool = False
+    jobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """The answer for a file, or why there is none."""
+
+    path: Path
+    prediction: GenrePrediction | None
+    error: str | None = None
+
+
+def classify(settings: Settings, request: ClassifyRequest) -> int:
+    """Label files and print a line each.
+
+    Returns
+    -------
+    The exit code: 1 when a file could not be read.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be used.
+    FileNotFoundError
+        A path does not exist, or no audio is in it.
+    """
+    files = [file for path in request.paths for file in audio_files(path)]
+    classifier = create_file_classifier(settings)  # before any process: errors come once
+    answers: list[FileAnswer] = []
+    stderr = Console(stderr=True)
+    with _progress(stderr) as progress, _mapper(settings, classifier, files, request) as mapped:
+        for answer in progress.track(mapped, total=len(files), description="classifying"):
+            answers.append(answer)
+            _print(answer, request, stderr)
+    if request.labels_from_dirs:
+        _print_accuracy(answers, request)
+    failed = sum(answer.error is not None for answer in answers)
+    if failed:
+        stderr.print(f"{failed} of {len(files)} files could not be read", style="red")
+    return 1 if failed else 0
+
+
+def create_file_classifier(settings: Settings) -> FileClassifier:
+    """Load the model that the settings name."""
+    return FileClassifier(Classifier(load_model(settings.model_path), settings.silence_dbfs))
+
+
+def answer_file(classifier: FileClassifier, path: Path) -> FileAnswer:
+    """Label one file; a file that cannot be used is an answer too."""
+    try:
+        return FileAnswer(path, classifier.classify(path))
+    except (AudioError, OSError) as error:
+        return FileAnswer(path, None, str(error))
+
+
+@contextmanager
+def _mapper(
+    settings: Settings, classifier: FileClassifier, files: Sequence[Path], request: ClassifyRequest
+) -> Iterator[Iterator[FileAnswer]]:
+    """Answer files in order, by several processes when there are many."""
+    jobs = request.jobs or os.cpu_count() or 1
+    if jobs == 1 or len(files) < _FILES_FOR_PROCESSES:
+        yield (answer_file(classifier, file) for file in files)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, _start_process, (settings,))
+    try:
+        yield pool.map(_answer_in_process, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_process: dict[str, FileClassifier] = {}
+
+
+def _start_process(settings: Settings) -> None:
+    _process["classifier"] = create_file_classifier(settings)
+
+
+def _answer_in_process(path: Path) -> FileAnswer:
+    return answer_file(_process["classifier"], path)
+
+
+def _print(answer: FileAnswer, request: ClassifyRequest, stderr: Console) -> None:
+    prediction = answer.prediction
+    if request.json_lines:
+        _write(json.dumps(_to_json(answer, request)))
+    elif prediction:
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        others = "  ".join(f"{name} {p:.3f}" for name, p in ranked)
+        _write(f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}  [{others}]")
+    if answer.error:
+        stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False)
+
+
+def _to_json(answer: FileAnswer, request: ClassifyRequest) -> dict[str, Any]:
+    fields: dict[str, Any] = {"file": str(answer.path)}
+    if request.labels_from_dirs:
+        fields["true_label"] = answer.path.parent.name
+    if answer.prediction is None:
+        return fields | {"error": answer.error}
+    prediction = answer.prediction
+    return fields | {
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.probabilities,
+        "windows": prediction.windows,
+        "model": prediction.model.name,
+    }
+
+
+def _print_accuracy(answers: Sequence[FileAnswer], request: ClassifyRequest) -> None:
+    """Print the share of right labels; a file without an answer counts as wrong."""
+    right = sum(
+        answer.prediction is not None and answer.prediction.label == answer.path.parent.name
+        for answer in answers
+    )
+    total = len(answers)
+    if request.json_lines:
+        summary = {"accuracy": right / total, "correct": right, "files": total}
+        _write(json.dumps(summary))
+    else:
+        _write(f"accuracy {right / total:.1%}  ({right} of {total} files)")
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

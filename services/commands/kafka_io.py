@@ -1,0 +1,99 @@
+"""Producing chunks and reading predictions, as the command line and the demo do it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas import AudioChunk, encode_chunk_headers
+from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
+from services.runtime.topics import Topics, no_broker, require_topics
+
+_MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
+
+
+@asynccontextmanager
+async def chunk_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """Connect a producer that takes messages of up to 5 MB; it flushes at the end.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or the topic does not exist.
+    """
+    await require_topics(settings, [Topics(settings.topic_prefix).chunks])
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.brokers, max_request_size=_MAX_REQUEST_BYTES, acks="all"
+    )
+    try:
+        await producer.start()
+    except KafkaError as error:
+        await producer.stop()
+        raise no_broker(settings.brokers) from error
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def send_chunk(
+    producer: AIOKafkaProducer, settings: Settings, chunk: AudioChunk
+) -> asyncio.Future[object]:
+    """Hand over a chunk; the future that comes back is done when it is delivered."""
+    future: asyncio.Future[object] = await producer.send(
+        Topics(settings.topic_prefix).chunks,
+        value=chunk.data,
+        key=chunk.stream_id.encode() if chunk.stream_id else None,
+        headers=encode_chunk_headers(chunk),
+    )
+    return future
+
+
+class TopicReader:
+    """Reads whole topics without a consumer group, from their end or their beginning."""
+
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self, *, from_beginning: bool = False) -> None:
+        """Take up the position; what is produced after this returns is read.
+
+        Raises
+        ------
+        BrokerError
+            No broker answers, or a topic does not exist.
+        """
+        counts = await require_topics(self._settings, self._topics)
+        consumer = self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.brokers,
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
+        )
+        await consumer.start()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic, count in counts.items()
+            for number in range(count)
+        ]
+        consumer.assign(partitions)
+        if from_beginning:
+            await consumer.seek_to_beginning(*partitions)
+            return
+        for partition, offset in (await consumer.end_offsets(partitions)).items():
+            consumer.seek(partition, offset)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._consumer:
+            await self._consumer.stop()
+
+    async def messages(self) -> AsyncIterator[Any]:
+        """Yield aiokafka's records as they arrive, for ever."""
+        assert self._consumer, "start the reader first"
+        async for message in self._consumer:
+            yield message

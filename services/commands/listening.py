@@ -1,0 +1,31 @@
+"""``genrestream listen``: predictions as they arrive."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from schemas import GenrePrediction, decode_event
+from services.commands.display import print_json, print_prediction
+from services.commands.kafka_io import TopicReader
+from services.runtime.settings import Settings
+from services.runtime.topics import Topics
+
+
+async def listen(
+    settings: Settings, stream_ids: Sequence[str] | None, json_lines: bool, from_beginning: bool
+) -> None:
+    """Print predictions until cancelled."""
+    console = Console()
+    wanted = {name.encode() for name in stream_ids or ()}
+    reader = TopicReader(settings, [Topics(settings.topic_prefix).predictions])
+    await reader.start(from_beginning=from_beginning)
+    try:
+        async for message in reader.messages():
+            if wanted and message.key not in wanted:
+                continue
+            if json_lines:
+                print_json(message.value)
+            else:
+                print_prediction(console, decode_event(message.value, GenrePrediction))
+    finally:
+        await reader.stop()

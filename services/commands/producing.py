@@ -1,0 +1,176 @@
+"""``genrestream produce``: files, folders and standard input to ``audio.chunks``."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import soundfile
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from schemas import AudioChunk
+from schemas.errors import SettingsError
+from services.commands.chunking import Codec, TimedChunk, audio_files, chunk_file
+from services.commands.kafka_io import chunk_producer, send_chunk
+from services.runtime.errors import DeliveryError
+from services.runtime.settings import Settings
+
+_IN_FLIGHT: Final = 16
+_STANDARD_INPUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class ProduceRequest:
+    """The arguments of ``genrestream produce``."""
+
+    sources: Sequence[str]
+    stream_id: str | None = None
+    chunk_seconds: float = 3.0
+    realtime: bool = False
+    codec: Codec = "auto"
+    pcm: str | None = None
+
+
+async def produce(settings: Settings, request: ProduceRequest) -> None:
+    """Send everything, and wait until it is delivered.
+
+    Raises
+    ------
+    GenrestreamError
+        An argument or a file cannot be used, or no broker answers.
+    FileNotFoundError
+        There is no such file, or no audio in a folder.
+    """
+    if request.pcm and list(request.sources) != [_STANDARD_INPUT]:
+        raise SettingsError("--pcm describes standard input: use it with the one source -")
+    with tempfile.TemporaryDirectory() as folder:
+        streams = _name_streams(request, Path(folder))
+        async with chunk_producer(settings) as producer:
+            sender = _Sender(producer, settings, request.realtime)
+            if request.pcm:
+                await sender.send_live(_pcm_chunks(request))
+            else:
+                await sender.send_files(streams, request)
+
+
+def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
+    """Find the files, and give each a stream id."""
+    if request.pcm:
+        return {}
+    streams: dict[str, Path] = {}
+    for source in request.sources:
+        if source == _STANDARD_INPUT:
+            file = folder / "standard-input"
+            file.write_bytes(sys.stdin.buffer.read())
+            streams["standard-input"] = file
+            continue
+        root = Path(source)
+        for file in audio_files(root):
+            name = file.stem if root.is_file() else str(file.relative_to(root).with_suffix(""))
+            if name in streams:
+                raise SettingsError(f"{streams[name]} and {file} would share the stream id {name}")
+            streams[name] = file
+    if request.stream_id:
+        if len(streams) != 1:
+            raise SettingsError(f"--stream-id names one stream, but there are {len(streams)} files")
+        return {request.stream_id: next(iter(streams.values()))}
+    return streams
+
+
+def _pcm_chunks(request: ProduceRequest) -> Iterator[TimedChunk]:
+    """Read standard input as it comes, and end the stream with an empty message."""
+    rate, channels = _parse_pcm(request.pcm or "")
+    stream_id = request.stream_id or "standard-input"
+    frame_bytes = 2 * channels
+    size = max(1, round(request.chunk_seconds * rate)) * frame_bytes
+    content_type = f"audio/pcm;rate={rate};channels={channels};encoding=s16le"
+    while data := sys.stdin.buffer.read(size):
+        data = data[: len(data) // frame_bytes * frame_bytes]
+        chunk = AudioChunk(data, stream_id, content_type)
+        yield TimedChunk(chunk, len(data) / frame_bytes / rate)
+    yield TimedChunk(AudioChunk(b"", stream_id, final=True), 0.0)
+
+
+def _parse_pcm(text: str) -> tuple[int, int]:
+    rate, _, channels = text.partition(":")
+    if not (rate.isdigit() and (channels or "1").isdigit()) or int(rate) < 1:
+        raise SettingsError(f"--pcm {text!r}: write RATE:CHANNELS, such as 22050:1")
+    return int(rate), int(channels or 1)
+
+
+class _Sender:
+    """Sends chunks with a progress bar, a bounded number of them on their way."""
+
+    def __init__(self, producer: Any, settings: Settings, realtime: bool) -> None:
+        self._producer = producer
+        self._settings = settings
+        self._realtime = realtime
+        self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._failure: BaseException | None = None
+
+    async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> None:
+        """Send files one after the other; in real time all at once."""
+        durations = {name: soundfile.info(file).duration for name, file in streams.items()}
+        with _progress() as progress:
+            total = sum(durations.values())
+            bar = progress.add_task(f"{len(streams)} stream(s)", total=total)
+            sending = [
+                self._send_file(name, file, request, progress, bar)
+                for name, file in streams.items()
+            ]
+            if self._realtime:
+                await asyncio.gather(*sending)
+            else:
+                for stream in sending:
+                    await stream
+            await self._delivered()
+
+    async def _send_file(
+        self, name: str, file: Path, request: ProduceRequest, progress: Progress, bar: TaskID
+    ) -> None:
+        start, played = time.monotonic(), 0.0
+        for timed in chunk_file(file, name, request.chunk_seconds, request.codec):
+            played += timed.seconds
+            if self._realtime:
+                await asyncio.sleep(max(0.0, start + played - time.monotonic()))
+            await self._send(timed.chunk)
+            progress.advance(bar, timed.seconds)
+
+    async def send_live(self, chunks: Iterator[TimedChunk]) -> None:
+        """Send what a blocking reader gives, as it comes."""
+        with _progress() as progress:
+            bar = progress.add_task("standard input", total=None)
+            while timed := await asyncio.to_thread(next, chunks, None):
+                await self._send(timed.chunk)
+                progress.advance(bar, timed.seconds)
+            await self._delivered()
+
+    async def _send(self, chunk: AudioChunk) -> None:
+        await self._slots.acquire()
+        future = await send_chunk(self._producer, self._settings, chunk)
+        future.add_done_callback(self._note)
+
+    def _note(self, future: asyncio.Future[object]) -> None:
+        self._slots.release()
+        if not future.cancelled() and future.exception():
+            self._failure = self._failure or future.exception()
+
+    async def _delivered(self) -> None:
+        await self._producer.flush()
+        if self._failure:
+            raise DeliveryError(f"the broker did not take a chunk: {self._failure!r}")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s of audio"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )

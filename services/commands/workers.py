@@ -1,0 +1,62 @@
+"""Run one worker process: check what it needs, then hand over to faust."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+
+import faust
+import numpy as np
+
+from features import FeatureSet
+from services.classifier.agent import create_classifier
+from services.classifier.model import load_model, require_feature_set
+from services.extractor.agent import create_extractor, create_recipe
+from services.runtime.logs import log_configuration
+from services.runtime.settings import Settings
+from services.runtime.topics import Topics, require_topics
+
+
+def run_extractor(settings: Settings) -> None:
+    """Run an extractor until a signal.
+
+    Raises
+    ------
+    GenrestreamError
+        Something that it needs is missing: a broker, the topics, the model that names its set.
+    SystemExit
+        At the end; 0 after SIGTERM or Ctrl-C.
+    """
+    names = settings.feature_sets or (load_model(settings.model_path).metadata.feature_set,)
+    recipe = create_recipe(settings, names)
+    threading.Thread(target=warm_up, args=(recipe.feature_sets,), daemon=True).start()
+    _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count))
+
+
+def run_classifier(settings: Settings) -> None:
+    """Run a classifier until a signal; raises as `run_extractor` does."""
+    model = load_model(settings.model_path)
+    require_feature_set(model, settings.feature_sets)
+    _run(settings, "features", lambda count: create_classifier(settings, model, count))
+
+
+def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
+    """Extract features of noise once, so that numba compiles before the first audio comes."""
+    noise = np.random.default_rng(0)
+    for feature_set in feature_sets:
+        length = round(feature_set.window_seconds * feature_set.sample_rate)
+        feature_set.extract(0.1 * noise.standard_normal(length, np.float32))
+
+
+def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) -> None:
+    topics = Topics(settings.topic_prefix)
+    partitions = asyncio.run(require_topics(settings, topics.all))
+    app = create(partitions[getattr(topics, source)])
+    worker = faust.Worker(
+        app,
+        loglevel=settings.log_level,
+        logging_config=log_configuration(settings.log_level),
+        redirect_stdouts=False,
+        quiet=True,
+    )
+    worker.spinner = None
+    worker.execute_from_commandline()

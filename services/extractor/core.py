@@ -1,0 +1,58 @@
+"""The extractor's core: chunks to feature vectors, by the functions of `stream`."""
+
+from dataclasses import dataclass
+
+from services.extractor.stream import (
+    Cursor,
+    ExtractorStep,
+    Recipe,
+    StreamState,
+    advance,
+    close,
+    stream_id,
+)
+from services.runtime.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """A recipe, applied to every stream."""
+
+    recipe: Recipe
+
+    service: str = "extractor"
+    saved_type: type[Cursor] = Cursor
+
+    @property
+    def idle_timeout_seconds(self) -> float | None:
+        """How long a stream may be silent before it is closed."""
+        return self.recipe.idle_timeout_seconds
+
+    def stream_id(self, record: Record) -> str:
+        """Name the stream of a message."""
+        return stream_id(record)
+
+    def resume(self, stream_id: str, saved: Cursor) -> StreamState:
+        """Return the state after a restart: a saved cursor, and no audio at hand."""
+        return StreamState(stream_id, saved)
+
+    def advance(self, state: StreamState | None, record: Record) -> list[ExtractorStep]:
+        """Take in a message."""
+        return advance(state, record, self.recipe)
+
+    def close(self, state: StreamState) -> ExtractorStep:
+        """End a stream that went idle."""
+        return close(state, self.recipe)
+
+    def is_open(self, saved: Cursor) -> bool:
+        """Tell whether a stream waits for its end."""
+        return not saved.ended
+
+    def is_expired(
+        self,
+        saved: Cursor,
+        committed: int | None,
+        age_seconds: float,  # noqa: ARG002 - asked for by Core
+    ) -> bool:
+        """Forget an ended stream when a replay begins after it."""
+        return saved.ended and committed is not None and committed >= saved.offset

@@ -1,0 +1,149 @@
+"""The four topics: their names, and how they are created."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from services.runtime.errors import BrokerError
+from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names of the topics, under one prefix."""
+
+    prefix: str = ""
+
+    @property
+    def chunks(self) -> str:
+        """Audio that comes in."""
+        return f"{self.prefix}audio.chunks"
+
+    @property
+    def features(self) -> str:
+        """Feature vectors, from extractor to classifier."""
+        return f"{self.prefix}audio.features"
+
+    @property
+    def predictions(self) -> str:
+        """Genre predictions that go out."""
+        return f"{self.prefix}genre.predictions"
+
+    @property
+    def dead_letters(self) -> str:
+        """What could not be processed."""
+        return f"{self.prefix}audio.dead-letter"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every topic, in the order of the flow."""
+        return self.chunks, self.features, self.predictions, self.dead_letters
+
+
+@asynccontextmanager
+async def admin_client(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect an admin client.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers.
+    """
+    client = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+    try:
+        await client.start()
+    except (KafkaError, OSError) as error:
+        await client.close()
+        raise no_broker(brokers) from error
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def no_broker(brokers: str) -> BrokerError:
+    """Return the error that says that no broker answers, and what to do."""
+    return BrokerError(
+        f"no Kafka broker answers at {brokers}: start one (genrestream up) or set "
+        "KAFKA_BOOTSTRAP_SERVERS"
+    )
+
+
+async def create_topics(settings: Settings) -> dict[str, int]:
+    """Create the topics that do not exist yet.
+
+    Returns
+    -------
+    The number of partitions of each topic.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, it refuses, or existing topics do not have equally many partitions.
+    """
+    topics = Topics(settings.topic_prefix)
+    async with admin_client(settings.brokers) as admin:
+        existing = set(await admin.list_topics())
+        missing = [name for name in topics.all if name not in existing]
+        if missing:
+            await _create(admin, missing, settings)
+        partitions = await count_partitions(admin, topics.all)
+    if partitions[topics.chunks] != partitions[topics.features]:
+        raise BrokerError(
+            f"{topics.chunks} has {partitions[topics.chunks]} partitions, "
+            f"{topics.features} {partitions[topics.features]}: they must have equally many"
+        )
+    return partitions
+
+
+async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Settings) -> None:
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                name,
+                num_partitions=settings.partitions,
+                replication_factor=settings.replication_factor,
+                topic_configs={"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024)},
+            )
+            for name in names
+        ]
+    )
+    for name, code, *detail in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            reason = (detail[0] if detail else None) or error.__name__
+            raise BrokerError(f"topic {name} cannot be created: {reason}")
+
+
+async def count_partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    """Return the number of partitions of each topic, 0 for one that does not exist."""
+    existing = set(await admin.list_topics())
+    names = list(names)
+    described = await admin.describe_topics([name for name in names if name in existing])
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    return {name: counts.get(name, 0) for name in names}
+
+
+async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, int]:
+    """Check that topics exist.
+
+    Returns
+    -------
+    The number of partitions of each.
+
+    Raises
+    ------
+    BrokerError
+        One does not, or no broker answers.
+    """
+    async with admin_client(settings.brokers) as admin:
+        partitions = await count_partitions(admin, names)
+    for name, count in partitions.items():
+        if not count:
+            raise BrokerError(
+                f"topic {name} does not exist at {settings.brokers}: run genrestream topics create"
+            )
+    return partitions

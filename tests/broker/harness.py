@@ -1,0 +1,171 @@
+"""Real workers on a real broker, for tests: start, produce, collect."""
+
+import asyncio
+import io
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import soundfile
+from aiokafka import AIOKafkaProducer
+from numpy.typing import NDArray
+
+from schemas import GenrePrediction, decode_event, header
+from services.commands.kafka_io import TopicReader
+from services.commands.stack import start_worker, stop_workers, worker_environment
+from services.runtime.settings import MAX_MESSAGE_BYTES, Settings, load_settings
+from services.runtime.topics import Topics, create_topics
+
+SAMPLE_RATE = 22_050
+DEADLINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message for a topic, by default of audio."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    topic: str = "audio.chunks"
+
+
+@dataclass
+class Collected:
+    """What came out, by the key of the message."""
+
+    predictions: dict[str, list[GenrePrediction]] = field(default_factory=dict)
+    dead_letters: dict[bytes | None, list[Any]] = field(default_factory=dict)
+
+    def final(self, stream_id: str) -> GenrePrediction | None:
+        finals = [p for p in self.predictions.get(stream_id, []) if p.final]
+        assert len(finals) <= 1, f"{stream_id} ended {len(finals)} times"
+        return finals[0] if finals else None
+
+    def reasons(self, key: bytes | None) -> list[str]:
+        return [
+            header(letter.headers, "dead_letter_error") or ""
+            for letter in self.dead_letters.get(key, [])
+        ]
+
+
+@contextmanager
+def running_workers(settings: Settings, *services: str) -> Iterator[dict[str, Any]]:
+    """Run workers; those that still run at the end are stopped."""
+    environment = worker_environment(settings)
+    workers = {service: start_worker(service, environment) for service in services}
+    try:
+        yield workers
+    finally:
+        stop_workers(workers)
+
+
+def fresh_settings(brokers: str, prefix: str, **overrides: Any) -> Settings:
+    """Return settings with topics of their own, which are created."""
+    settings = load_settings(
+        bootstrap_servers=brokers, topic_prefix=prefix, session_timeout_seconds=3.0, **overrides
+    )
+    asyncio.run(create_topics(settings))
+    return settings
+
+
+async def send(settings: Settings, messages: Sequence[Message]) -> None:
+    """Produce messages, in order."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.brokers, max_request_size=MAX_MESSAGE_BYTES + 4096
+    )
+    await producer.start()
+    try:
+        for message in messages:
+            await producer.send(
+                settings.topic_prefix + message.topic,
+                value=message.value,
+                key=message.key,
+                headers=message.headers,
+            )
+    finally:
+        await producer.stop()
+
+
+def run(
+    settings: Settings,
+    messages: Sequence[Message],
+    done: Callable[[Collected], bool],
+    meanwhile: Callable[[Collected], None] = lambda _: None,
+) -> Collected:
+    """Produce messages and collect what comes out, until it is enough or the deadline is over."""
+    return asyncio.run(_run(settings, messages, done, meanwhile))
+
+
+async def _run(
+    settings: Settings,
+    messages: Sequence[Message],
+    done: Callable[[Collected], bool],
+    meanwhile: Callable[[Collected], None],
+) -> Collected:
+    topics = Topics(settings.topic_prefix)
+    reader = TopicReader(settings, [topics.predictions, topics.dead_letters])
+    collected = Collected()
+    await reader.start()
+    try:
+        await send(settings, messages)
+        records = reader.messages()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not done(collected):
+                _collect(collected, await anext(records), topics)
+                meanwhile(collected)
+    except TimeoutError:
+        pass  # the assertions of the test say what is missing
+    finally:
+        await reader.stop()
+    return collected
+
+
+def _collect(collected: Collected, record: Any, topics: Topics) -> None:
+    if record.topic == topics.dead_letters:
+        collected.dead_letters.setdefault(record.key, []).append(record)
+    else:
+        prediction = decode_event(record.value, GenrePrediction)
+        collected.predictions.setdefault(prediction.stream_id, []).append(prediction)
+
+
+def music(seconds: float, sample_rate: int = SAMPLE_RATE, seed: int = 0) -> NDArray[np.float32]:
+    """Return chords and noise, as loud as music is [shape=(n,)]."""
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
+    noise = np.random.default_rng(seed)
+    chord = sum(np.sin(2 * np.pi * f * (1 + 0.01 * seed) * t) for f in (110, 220, 277, 330))
+    beat = (np.sin(2 * np.pi * 2 * t) > 0) * noise.standard_normal(len(t))
+    return np.asarray(0.1 * chord + 0.05 * beat, np.float32)
+
+
+def encoded(
+    frames: NDArray[Any],
+    sample_rate: int = SAMPLE_RATE,
+    container: str = "WAV",
+    subtype: str | None = None,
+) -> bytes:
+    """Return a file's bytes."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, frames, sample_rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+def pcm_stream(key: str, samples: NDArray[np.float32], chunk: int) -> list[Message]:
+    """Cut samples into 16-bit PCM messages of so many samples, the last one final."""
+    data = (np.clip(samples, -1, 1) * 32767).astype("<i2")
+    content_type = b"audio/pcm;rate=22050;channels=1;encoding=s16le"
+    messages = []
+    for start in range(0, len(data), chunk):
+        headers = [("content-type", content_type)]
+        if start + chunk >= len(data):
+            headers.append(("final", b"true"))
+        messages.append(Message(data[start : start + chunk].tobytes(), key.encode(), headers))
+    return messages
+
+
+def wait_for_exit(process: subprocess.Popen[Any], seconds: float) -> int:
+    """Return the exit code of a process that must end in time."""
+    return process.wait(timeout=seconds)

@@ -1,0 +1,103 @@
+"""A mistake of the user is one clear line on stderr, and the exit code is not 0."""
+
+import socket
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from services.runtime.embedded_broker import embedded_broker, free_port
+from tests.broker.shell import genrestream
+
+
+def assert_one_line(result: subprocess.CompletedProcess[str], *fragments: str) -> None:
+    """Check that a command failed with one line that says all of this."""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert result.returncode != 0
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for fragment in fragments:
+        assert fragment in lines[0]
+
+
+pytestmark = pytest.mark.broker
+
+NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["listen"],
+        ["topics", "create"],
+        ["worker", "extractor"],
+        ["worker", "classifier"],
+        ["demo"],
+        ["up"],
+    ],
+    ids=" ".join,
+)
+def test_no_broker(command: list[str]) -> None:
+    result = genrestream(*command, environment=NOWHERE)
+    assert_one_line(result, "no Kafka broker answers at 127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
+
+
+def test_no_broker_to_produce_to(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(22_050), 22_050)
+    result = genrestream("produce", str(tmp_path / "a.wav"), environment=NOWHERE)
+    assert_one_line(result, "no Kafka broker answers")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("GENRESTREAM_COLOUR", "blue", "unknown setting GENRESTREAM_COLOUR='blue'"),
+        ("GENRESTREAM_PARTITIONS", "zero", "valid integer"),
+        ("GENRESTREAM_PARTITIONS", "0", "greater than or equal to 1"),
+        ("GENRESTREAM_TOPIC_PREFIX", "a/b", "GENRESTREAM_TOPIC_PREFIX='a/b'"),
+        ("GENRESTREAM_FEATURE_SETS", "mfcc", "choose seed-25, librosa-52"),
+        ("GENRESTREAM_LOG_LEVEL", "LOUD", "DEBUG"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "write host:port"),
+    ],
+)
+def test_bad_setting(variable: str, value: str, remedy: str) -> None:
+    assert_one_line(genrestream("listen", environment={variable: value}), variable, remedy)
+
+
+def test_a_port_in_use() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = str(server.getsockname()[1])
+        assert_one_line(genrestream("up", "--port", port), f"port {port} is in use", "--port")
+
+
+@pytest.mark.parametrize("command", [["worker", "classifier"], ["demo"], ["up"]], ids=" ".join)
+def test_a_missing_model(command: list[str]) -> None:
+    result = genrestream(*command, "--model", "nope.onnx")
+    assert_one_line(result, "there is no model nope.onnx", "extra-trees-seed-25")
+
+
+def test_a_model_of_another_feature_set() -> None:
+    environment = {"GENRESTREAM_FEATURE_SETS": "librosa-52"}
+    result = genrestream("worker", "classifier", environment=environment)
+    assert_one_line(result, "needs feature set seed-25", "GENRESTREAM_FEATURE_SETS=librosa-52")
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "noise.onnx").write_bytes(b"no model")
+    result = genrestream("worker", "classifier", "--model", str(tmp_path / "noise.onnx"))
+    assert_one_line(result, "noise.onnx is no model that ONNX Runtime loads")
+
+
+def test_nothing_to_classify(tmp_path: Path) -> None:
+    assert_one_line(genrestream("classify", str(tmp_path / "none.wav")), "no file or folder")
+    assert_one_line(genrestream("classify", str(tmp_path)), "no audio in")
+
+
+def test_a_missing_topic() -> None:
+    with embedded_broker(free_port()) as address:
+        environment = {"KAFKA_BOOTSTRAP_SERVERS": address}
+        result = genrestream("worker", "extractor", environment=environment)
+    assert_one_line(result, "topic audio.chunks does not exist", "genrestream topics create")

@@ -1,0 +1,146 @@
+"""Audio as users send it, through real workers."""
+
+import asyncio
+
+import pytest
+
+from features import Audio, decode, feature_set, split
+from schemas import Origin
+from services.classifier.core import Classifier
+from services.classifier.model import load_model
+from services.commands.kafka_io import TopicReader
+from services.commands.stack import start_worker, worker_environment
+from services.extractor.stream import vector
+from services.runtime.settings import Settings
+from services.runtime.topics import Topics
+from tests.broker.harness import (
+    SAMPLE_RATE,
+    Collected,
+    Message,
+    encoded,
+    fresh_settings,
+    music,
+    pcm_stream,
+    run,
+    running_workers,
+    send,
+)
+
+pytestmark = pytest.mark.broker
+
+
+def test_a_wav_without_key_and_headers_is_a_stream_of_its_own(system: Settings) -> None:
+    collected = run(
+        system,
+        [Message(encoded(music(30.0)))],
+        lambda c: any(p.final for predictions in c.predictions.values() for p in predictions),
+    )
+    ((stream_id, predictions),) = collected.predictions.items()
+    assert stream_id.startswith("system.audio.chunks-")
+    assert [p.window_index for p in predictions] == list(range(10))
+    assert [p.final for p in predictions] == [False] * 9 + [True]
+
+
+def test_quarter_second_pcm_chunks_give_the_same_answer_as_the_whole(system: Settings) -> None:
+    samples = music(30.0, seed=3)
+    collected = run(
+        system,
+        pcm_stream("quarters", samples, SAMPLE_RATE // 4),
+        lambda c: bool(c.final("quarters")),
+    )
+    final = collected.final("quarters")
+    assert final
+    assert final.windows == 10
+    data = b"".join(m.value or b"" for m in pcm_stream("", samples, len(samples)))
+    audio = decode(data, "audio/pcm;rate=22050;channels=1;encoding=s16le")
+    assert final.probabilities == pytest.approx(_offline(system, audio), abs=1e-12)
+
+
+def _offline(settings: Settings, audio: Audio) -> dict[str, float]:
+    classifier = Classifier(load_model(settings.model_path))
+    recipe = feature_set(classifier.model.metadata.feature_set)
+    score = None
+    probabilities: dict[str, float] = {}
+    for window in split(audio, recipe.window_seconds):
+        row = vector("offline", Origin("t", 0, 0), window, recipe)
+        score, prediction = classifier.classify(score, row)
+        probabilities = prediction.probabilities
+    return probabilities
+
+
+def test_an_empty_final_message_ends_a_stream(system: Settings) -> None:
+    messages = pcm_stream("marker", music(3.5), SAMPLE_RATE)
+    messages[-1] = Message(messages[-1].value, b"marker", messages[-1].headers[:1])
+    messages.append(Message(b"", b"marker", [("final", b"true")]))
+    collected = run(system, messages, lambda c: bool(c.final("marker")))
+    first, last = collected.predictions["marker"]
+    assert (first.final, last.final) == (False, True)
+    assert last.window is None
+    assert last.probabilities == first.probabilities
+
+
+def test_a_key_used_again_begins_a_new_stream(system: Settings) -> None:
+    once = pcm_stream("again", music(3.0), SAMPLE_RATE)
+    collected = run(
+        system,
+        [*once, *once],
+        lambda c: sum(p.final for p in c.predictions.get("again", [])) >= 2,
+    )
+    first, second = collected.predictions["again"]
+    assert first.probabilities == second.probabilities
+    assert first.origin != second.origin
+    assert first.event_id != second.event_id
+
+
+def test_the_trace_of_a_chunk_reaches_its_prediction_with_cloudevents_headers(
+    system: Settings,
+) -> None:
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    async def headers_of_prediction() -> dict[str, bytes]:
+        reader = TopicReader(system, [Topics(system.topic_prefix).predictions])
+        await reader.start()
+        try:
+            message = Message(
+                encoded(music(3.0)), b"traced", [("final", b"true"), ("traceparent", trace)]
+            )
+            await send(system, [message])
+            async with asyncio.timeout(30):
+                async for record in reader.messages():
+                    if record.key == b"traced":
+                        return dict(record.headers)
+        finally:
+            await reader.stop()
+        raise AssertionError
+
+    headers = asyncio.run(headers_of_prediction())
+    assert headers["traceparent"] == trace
+    assert headers["ce_type"] == b"genrestream.genre_prediction.v1"
+    assert headers["ce_id"].startswith(b"system.audio.chunks/")
+    assert headers["content-type"] == b"application/json"
+
+
+def test_an_idle_stream_is_closed_with_its_rest_even_after_a_restart(brokers: str) -> None:
+    settings = fresh_settings(brokers, "idle.", idle_timeout_seconds=2.0)
+    rest = pcm_stream("rest", music(4.5), SAMPLE_RATE // 2)
+    even = pcm_stream("even", music(3.0), SAMPLE_RATE // 2)
+    messages = [Message(m.value, m.key, m.headers[:1]) for m in [*rest, *even]]
+    with running_workers(settings, "extractor", "classifier") as workers:
+        restarted: list[bool] = []
+
+        def restart(collected: Collected) -> None:
+            if not restarted:
+                restarted.append(True)
+                workers["extractor"].kill()
+                workers["extractor"].wait()
+                workers["extractor"] = start_worker("extractor", worker_environment(settings))
+
+        collected = run(
+            settings, messages, lambda c: bool(c.final("rest") and c.final("even")), restart
+        )
+    spans = {
+        name: sorted({(p.start_seconds, p.end_seconds, p.final) for p in predictions})
+        for name, predictions in collected.predictions.items()
+    }
+    assert spans["rest"] == [(0.0, 3.0, False), (3.0, 4.5, True)]
+    assert spans["even"] == [(0.0, 3.0, False), (3.0, 3.0, True)]

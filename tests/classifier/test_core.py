@@ -1,0 +1,97 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features import feature_set
+from schemas import FeatureVector, Origin, encode_event
+from services.classifier.core import Classifier
+from services.classifier.model import load_model
+from services.classifier.score import Score
+from services.runtime.records import Record
+from services.runtime.settings import model_path
+
+MODEL = load_model(model_path("extra-trees-seed-25"))
+WIDTH = len(feature_set("seed-25").names)
+CLASSIFIER = Classifier(MODEL)
+
+
+def a_vector(
+    index: int, *, level: float = -20.0, final: bool = False, start: int = 0
+) -> FeatureVector:
+    return FeatureVector(
+        event_id=f"t/0/{start}/seed-25/{index}",
+        stream_id="s",
+        origin=Origin("t", 0, start),
+        feature_set="seed-25",
+        window_index=index,
+        start_seconds=3.0 * index,
+        end_seconds=3.0 * index + 3,
+        level_dbfs=level,
+        values=tuple(float(10 * index + i) for i in range(WIDTH)),
+        final=final,
+    )
+
+
+def a_record(value: bytes, offset: int = 5) -> Record:
+    return Record(Origin("audio.features", 0, offset), 1000, b"s", value)
+
+
+@given(st.lists(st.sampled_from([-20.0, -90.0]), min_size=1, max_size=12))
+def test_the_stream_is_the_mean_of_its_windows_without_silence(levels: list[float]) -> None:
+    score: Score | None = None
+    heard: list[dict[str, float]] = []
+    for index, level in enumerate(levels):
+        score, prediction = CLASSIFIER.classify(score, a_vector(index, level=level))
+        assert prediction.window
+        if level == -90.0:
+            assert (prediction.window.label, prediction.window.probabilities) == ("silence", {})
+        else:
+            assert sum(prediction.window.probabilities.values()) == pytest.approx(1, abs=1e-9)
+            heard.append(prediction.window.probabilities)
+        assert prediction.windows == len(heard)
+        if not heard:
+            assert (prediction.label, prediction.probabilities) == ("silence", {})
+            continue
+        mean = {x: sum(p[x] for p in heard) / len(heard) for x in MODEL.labels}
+        assert prediction.probabilities == pytest.approx(mean, abs=1e-6)
+        assert prediction.confidence == max(prediction.probabilities.values())
+        assert prediction.probabilities[prediction.label] == prediction.confidence
+
+
+def test_a_repeated_window_changes_nothing_and_is_released() -> None:
+    (first,) = CLASSIFIER.advance(None, a_record(encode_event(a_vector(0))))
+    (second,) = CLASSIFIER.advance(first.state, a_record(encode_event(a_vector(1)), 6))
+    (again,) = CLASSIFIER.advance(second.state, a_record(encode_event(a_vector(0)), 7))
+    assert (again.events, again.state, again.released) == ((), second.state, (7,))
+
+
+def test_a_repetition_of_an_ended_or_older_stream_is_no_new_stream() -> None:
+    (end,) = CLASSIFIER.advance(None, a_record(encode_event(a_vector(0, final=True))))
+    (later,) = CLASSIFIER.advance(end.state, a_record(encode_event(a_vector(1)), 6))
+    assert later.events == ()
+    (new,) = CLASSIFIER.advance(end.state, a_record(encode_event(a_vector(0, start=50)), 7))
+    assert len(new.events) == 1
+    (old,) = CLASSIFIER.advance(new.state, a_record(encode_event(a_vector(3, start=10)), 8))
+    assert (old.events, old.state) == ((), new.state)
+
+
+def test_vectors_of_another_feature_set_are_passed_over() -> None:
+    other = msgspec.structs.replace(a_vector(0), feature_set="librosa-52")
+    (step,) = CLASSIFIER.advance(None, a_record(encode_event(other)))
+    assert (step.events, step.dead_letters, step.released) == ((), (), (5,))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_dead_letter(value: bytes) -> None:
+    (step,) = CLASSIFIER.advance(None, a_record(value))
+    (letter,) = step.dead_letters
+    assert letter.record.value == value
+    assert letter.error.code == "invalid-message"
+    assert step.released == (5,)
+
+
+def test_a_score_survives_its_way_through_the_table() -> None:
+    score, _ = CLASSIFIER.classify(None, a_vector(0))
+    saved = msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(score)))
+    assert msgspec.convert(saved, Score) == score

@@ -1,0 +1,107 @@
+"""I1: the same audio cut into chunks in any way gives the same feature vectors, bit for bit."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features import Audio, feature_set, split
+from schemas import AudioChunk, FeatureVector
+from services.extractor.stream import Recipe
+from tests.audio import Integers, integers, music, noise
+from tests.extractor.streams import CHEAP, CODECS, END, RECIPE, Codec, chunk, run, vectors
+
+RATES = (8_000, 22_050, 44_100, 48_000)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[Integers, int, list[AudioChunk]]:
+    """Audio, its sample rate, and the same in chunks, the last one or an empty one final."""
+    rate = draw(st.sampled_from(RATES))
+    channels = draw(st.sampled_from([1, 2, 6]))
+    milliseconds = draw(st.integers(500, 5_000))
+    frames = integers(noise(milliseconds / 1000, rate, channels, seed=draw(st.integers(0, 9))))
+    window = int(1.5 * rate)
+    near_a_border = st.builds(
+        lambda index, step: index * window + step, st.integers(0, 3), st.integers(-1, 1)
+    )
+    cuts = draw(st.sets(st.integers(1, len(frames) - 1) | near_a_border, max_size=12))
+    pieces = np.split(frames, sorted(cut for cut in cuts if 0 < cut < len(frames)))
+    marked_at_once = draw(st.booleans())
+    chunks = [
+        chunk(
+            piece,
+            rate,
+            draw(st.sampled_from(CODECS)),
+            final=marked_at_once and number == len(pieces),
+        )
+        for number, piece in enumerate(pieces, start=1)
+    ]
+    return frames, rate, chunks if marked_at_once else [*chunks, END]
+
+
+def without_ends(events: list[FeatureVector]) -> list[FeatureVector]:
+    """Return the vectors of windows; which message carries the end depends on the chunks."""
+    return [msgspec.structs.replace(event, final=False) for event in events if event.values]
+
+
+@settings(max_examples=150)
+@given(streams())
+def test_chunk_borders_change_nothing(stream: tuple[Integers, int, list[AudioChunk]]) -> None:
+    frames, rate, chunks = stream
+    whole = run([chunk(frames, rate, final=True)])
+    cut = run(chunks)
+    assert without_ends(vectors(cut)) == without_ends(vectors(whole))
+    finals = [event.final for event in vectors(cut)]
+    assert finals == [False] * (len(finals) - 1) + [True] * bool(finals)
+    assert bool(finals) == (len(frames) >= rate)
+    assert cut[-1].state is None
+    assert bool(cut[-1].dead_letters) == bool(whole[-1].dead_letters) == (len(frames) < rate)
+
+
+@settings(max_examples=50)
+@given(streams())
+def test_every_chunk_is_released_once(stream: tuple[Integers, int, list[AudioChunk]]) -> None:
+    _, _, chunks = stream
+    released = [offset for step in run(chunks) for offset in step.released]
+    assert released == list(range(len(chunks)))
+
+
+@settings(max_examples=50)
+@given(streams())
+def test_the_windows_are_those_of_the_whole_file(
+    stream: tuple[Integers, int, list[AudioChunk]],
+) -> None:
+    frames, rate, chunks = stream
+    mono = frames.reshape(len(frames), -1)
+    audio = Audio((mono / np.float32(32768)).mean(axis=1, dtype=np.float32), rate)
+    windows = list(split(audio, CHEAP.window_seconds))
+    events = without_ends(vectors(run(chunks)))
+    assert [(e.window_index, e.start_seconds, e.end_seconds) for e in events] == [
+        (w.index, w.start_seconds, w.end_seconds) for w in windows
+    ]
+    assert all(event.event_id.endswith(f"/0/cheap/{event.window_index}") for event in events)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "codec"),
+    [(1, 22_050, "pcm"), (2, 44_100, "flac"), (6, 48_000, "wav"), (2, 8_000, "pcm")],
+)
+def test_real_features_do_not_depend_on_chunks(channels: int, rate: int, codec: Codec) -> None:
+    mono = music(4.0, rate)
+    gains = np.linspace(0.5, 1.0, channels, dtype=np.float32)
+    frames = integers(mono[:, None] * gains)
+    recipe = Recipe((feature_set("seed-25"), feature_set("librosa-52")))
+    whole = vectors(run([chunk(frames, rate, final=True)], recipe))
+    pieces = np.array_split(frames, 11)
+    cut = vectors(run([*(chunk(piece, rate, codec) for piece in pieces), END], recipe))
+    assert len(whole) == 4
+    assert cut == whole
+
+
+def test_a_cheap_vector_tells_windows_apart() -> None:
+    """Else the properties above could not fail."""
+    values = {event.values for event in vectors(run([chunk(integers(noise(6, 8000)), 8000), END]))}
+    assert len(values) == 5
+    assert RECIPE.window_seconds == 1.5

@@ -1,0 +1,153 @@
+"""I2: from any saved cursor, the rest of the log gives the same vectors again.
+
+A dead letter without a place in a window may be sent twice: delivery is at least once.
+"""
+
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import AudioChunk, FeatureVector
+from services.extractor.core import Extractor
+from services.extractor.stream import Cursor, ExtractorStep, StreamState
+from services.runtime.records import Record
+from tests.audio import integers, noise
+from tests.extractor.streams import END, RECIPE, chunk, record
+
+EXTRACTOR = Extractor(RECIPE)
+CORRUPT = AudioChunk(b"fLaC, but no more")
+AUDIO = integers(noise(5.0, 8_000))
+
+Letter = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Silence:
+    """The stream of this key was idle for so long that it is closed."""
+
+    stream_id: str
+
+
+Log = list[Record | Silence]
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> AudioChunk:
+    kind = draw(st.sampled_from(["audio", "audio", "audio", "audio", "end", "corrupt"]))
+    if kind == "end":
+        return END
+    final = draw(st.integers(0, 4)) == 0
+    if kind == "corrupt":
+        return AudioChunk(CORRUPT.data, final=final)
+    start, length = draw(st.integers(0, 8_000)), draw(st.integers(100, 32_000))
+    rate = draw(st.sampled_from([8_000, 8_000, 8_000, 16_000]))
+    return chunk(AUDIO[start : start + length], rate, final=final)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> Log:
+    log: Log = []
+    now = 0
+    for offset, message in enumerate(draw(st.lists(messages(), min_size=1, max_size=15))):
+        now += draw(st.sampled_from([0, 100, 100, 100, 11_000]))
+        key = draw(st.sampled_from([b"a", b"a", b"a", b"b", None, b"\xff"]))
+        log.append(record(offset, message, key=key, timestamp_ms=now))
+        if draw(st.integers(0, 7)) == 0:
+            log.append(Silence(draw(st.sampled_from("ab"))))
+    return log
+
+
+def steps_of(
+    entry: Record | Silence, stream_id: str, state: StreamState | None
+) -> list[ExtractorStep]:
+    """Process an entry of the log as a worker does; nothing if it is of another stream."""
+    if isinstance(entry, Record):
+        mine = EXTRACTOR.stream_id(entry) == stream_id
+        return EXTRACTOR.advance(state, entry) if mine else []
+    mine = entry.stream_id == stream_id and state is not None and not state.cursor.ended
+    return [EXTRACTOR.close(state)] if state and mine else []
+
+
+def process(log: Log, stream_id: str, state: StreamState | None = None) -> list[ExtractorStep]:
+    steps: list[ExtractorStep] = []
+    for entry in log:
+        steps += steps_of(entry, stream_id, state)
+        state = steps[-1].state if steps else state
+    return steps
+
+
+def events(steps: list[ExtractorStep]) -> list[FeatureVector]:
+    return [event for step in steps for event in step.events]
+
+
+def letters(steps: list[ExtractorStep]) -> set[Letter]:
+    """Return offset and reason of the dead letters."""
+    found = [letter for step in steps for letter in step.dead_letters]
+    return {(letter.record.place.offset, letter.error.code) for letter in found}
+
+
+def rest(log: Log, offset: int) -> Log:
+    """Return the log from an offset."""
+    numbers = [i for i, e in enumerate(log) if isinstance(e, Record) and e.place.offset >= offset]
+    return log[numbers[0] :] if numbers else []
+
+
+def saved_cursors(steps: list[ExtractorStep]) -> list[tuple[int, Cursor]]:
+    return [(number, step.saved) for number, step in enumerate(steps) if step.saved]
+
+
+@settings(max_examples=300)
+@given(logs())
+def test_a_replay_from_any_saved_cursor_gives_the_same(log: Log) -> None:
+    streams = {EXTRACTOR.stream_id(entry) for entry in log if isinstance(entry, Record)}
+    for stream_id in streams:
+        steps = process(log, stream_id)
+        for number, cursor in saved_cursors(steps):
+            state = EXTRACTOR.resume(stream_id, cursor)
+            replayed = process(rest(log, cursor.offset), stream_id, state)
+            assert events(replayed) == events(steps[number + 1 :])
+            assert letters(steps[number + 1 :]) <= letters(replayed) <= letters(steps)
+
+
+@settings(max_examples=100)
+@given(logs(), st.integers(0, 14))
+def test_what_is_finished_is_skipped_when_the_log_is_replayed_from_further_back(
+    log: Log, further: int
+) -> None:
+    """Chunks of other streams hold the committed offset back."""
+    records: Log = [entry for entry in log if isinstance(entry, Record)]
+    steps = process(records, "a")
+    for number, cursor in saved_cursors(steps):
+        state = EXTRACTOR.resume("a", cursor)
+        replayed = process(rest(records, cursor.offset - further), "a", state)
+        assert events(replayed) == events(steps[number + 1 :])
+        assert letters(steps[number + 1 :]) <= letters(replayed) <= letters(steps)
+
+
+@settings(max_examples=100)
+@given(logs())
+def test_every_message_is_released_once_it_is_of_no_more_use(log: Log) -> None:
+    for stream_id in {EXTRACTOR.stream_id(entry) for entry in log if isinstance(entry, Record)}:
+        steps = process(log, stream_id)
+        mine = [
+            entry.place.offset
+            for entry in log
+            if isinstance(entry, Record) and EXTRACTOR.stream_id(entry) == stream_id
+        ]
+        released = [offset for step in steps for offset in step.released]
+        state = steps[-1].state
+        assert sorted(released + list(state.held if state else ())) == mine
+
+
+@settings(max_examples=100)
+@given(logs())
+def test_ids_are_distinct_and_only_the_last_of_a_stream_is_final(log: Log) -> None:
+    records = [entry for entry in log if isinstance(entry, Record)]
+    found: list[FeatureVector] = []
+    for stream_id in {EXTRACTOR.stream_id(entry) for entry in records}:
+        found += events(process(log, stream_id))
+    assert len({event.event_id for event in found}) == len(found)
+    for origin in {event.origin for event in found}:
+        finals = [event.final for event in found if event.origin == origin]
+        assert not any(finals[:-1])
