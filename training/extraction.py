@@ -1,6 +1,8 @@
 """Features of a folder of audio: window by window as the extractor service computes them."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -146,10 +148,25 @@ def extract_files(
 ) -> Iterator[TrackResult]:
     """Extract on several processes; results come as they are ready."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+    try:
         futures = [pool.submit(extract_file, file, feature_set, window_seconds) for file in files]
         for future in as_completed(futures):
             yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # a stop must not wait for the files to come
+
+
+def _end_with_parent() -> None:
+    """Watch the process that started this one: if it is killed, its workers would wait forever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def to_table(results: list[TrackResult], feature_set: str) -> tuple["pd.DataFrame", list[Skipped]]:
