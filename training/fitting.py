@@ -1,0 +1,135 @@
+"""Fit an estimator on one side of a split and turn it into a file with its figures."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from schemas import ModelMetadata
+from training import export
+from training.artists import row_weights
+from training.datasets import Dataset, check_trainable
+from training.errors import DataError
+from training.estimators import Classifier, estimator_recipe
+from training.metrics import Scores, score_tracks
+from training.splits import Split, check
+
+#: ``metadata_props`` of our files beside those of `schemas.ModelMetadata`.
+TRAINING_TRACKS: Final = "training_tracks"
+IMPURITY_IMPORTANCES: Final = "impurity_importances"
+VERSION: Final = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted estimator, the data it was fitted to and its scores on the test side.
+
+    Attributes
+    ----------
+    name
+        Of the estimator's recipe.
+    estimator
+        Fitted.
+    fitting, testing
+        The rows of the two sides.
+    split
+        Name of the split and of the sides fitted to.
+    scores
+        By track, on the test side.
+    """
+
+    name: str
+    estimator: Classifier
+    fitting: Dataset
+    testing: Dataset
+    split: str
+    scores: Scores
+
+
+def fit(
+    name: str,
+    data: Dataset,
+    split: Split,
+    seed: int,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    keep_valid: bool = False,
+    artists: Mapping[str, str] | None = None,
+) -> Fitted:
+    """Fit on all but the test side of a split, and score on the test side.
+
+    Parameters
+    ----------
+    name
+        Of an estimator.
+    data
+        The rows of all sides.
+    split
+        Checked first: one that leaks is refused.
+    seed
+        Of everything random in the estimator.
+    parameters
+        In place of the recipe's own.
+    keep_valid
+        Whether to leave the valid side unseen.
+    artists
+        By track, to weigh rows by; see `training.artists`.
+    """
+    check(split, data)
+    fitting = data.of_tracks(split.train if keep_valid else split.fitting)
+    testing = data.of_tracks(split.test)
+    check_trainable(fitting, f"the training side of {split.name}")
+    recipe = estimator_recipe(name)
+    if artists and not recipe.weighted:
+        raise DataError(f"{name} cannot weigh rows by artist: leave the artists out")
+    estimator = recipe.build(seed).set_params(**(parameters or {}))
+    weights = {"sample_weight": row_weights(fitting, artists)} if artists else {}
+    try:
+        estimator.fit(fitting.X, fitting.y, **weights)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{name} cannot be fitted to {len(fitting)} rows: {reason}") from error
+    sides = "train+valid" if split.valid and not keep_valid else "train"
+    scores = score_tracks(testing, estimator.predict_proba(testing.X))
+    return Fitted(name, estimator, fitting, testing, f"{split.name}: {sides}", scores)
+
+
+def to_file(fitted: Fitted, created: str, scores: Mapping[str, float]) -> bytes:
+    """Export to ONNX, with the tracks fitted to, so that no evaluation can leak.
+
+    Parameters
+    ----------
+    fitted
+        Checked for parity on all its rows.
+    created
+        ISO 8601 date.
+    scores
+        Figures for the metadata.
+    """
+    metadata = ModelMetadata(
+        name=f"{fitted.name}-{fitted.fitting.feature_set}",
+        version=VERSION,
+        feature_set=fitted.fitting.feature_set,
+        feature_names=fitted.fitting.feature_names,
+        labels=fitted.fitting.labels,
+        training_data=fitted.fitting.name,
+        split=fitted.split,
+        metrics={key: round(value, 4) for key, value in scores.items()},
+        created=created,
+    )
+    extra = {TRAINING_TRACKS: json.dumps(sorted(fitted.fitting.track_rows))}
+    importances = impurity_importances(fitted.estimator)
+    if importances is not None:
+        extra[IMPURITY_IMPORTANCES] = json.dumps([round(v, 6) for v in importances])
+    data = export.to_onnx(fitted.estimator, metadata, extra)
+    rows = np.concatenate([fitted.fitting.X, fitted.testing.X])
+    export.check_parity(data, fitted.estimator, rows)
+    return data
+
+
+def impurity_importances(estimator: Classifier) -> Sequence[float] | None:
+    """Return a forest's mean decrease of impurity by feature [shape=(D,)], others have none."""
+    importances = getattr(estimator, "feature_importances_", None)
+    return None if importances is None else [float(value) for value in importances]
