@@ -1,12 +1,13 @@
 # genrestream: `make demo` and `make test` set up everything they need in .venv/.
 
 PYTHON ?= python3
+DATA ?= ../shared/data
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas clean
+.PHONY: help demo up test lint format schemas study models clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +43,12 @@ format: $(VENV)/.dev ## Format the code
 
 schemas: $(VENV)/.dev ## Write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m schemas.generate
+
+study: $(VENV)/.dev ## Repeat the study on DATA and write the report to reports/study
+	$(BIN)/genrestream study --data $(DATA) --output reports/study
+
+models: $(VENV)/.dev ## Fit the shipped models on DATA again, with their cards
+	$(BIN)/genrestream train-shipped --data $(DATA) --output models
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
