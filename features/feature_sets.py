@@ -6,7 +6,6 @@ in service exactly what it was trained on.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -77,7 +76,7 @@ _SETS: Final = {
             sample_rate=spectral.SAMPLE_RATE,
             window_seconds=WINDOW_SECONDS,
             names=spectral.SEED_DESCRIPTORS,
-            compute=partial(spectral.means, descriptors=spectral.SEED_DESCRIPTORS),
+            compute=spectral.means,
         ),
         FeatureSet(
             name="librosa-52",
@@ -88,7 +87,7 @@ _SETS: Final = {
                 for name in spectral.TABLE_DESCRIPTORS
                 for moment in ("mean", "var")
             ),
-            compute=partial(spectral.means_and_variances, descriptors=spectral.TABLE_DESCRIPTORS),
+            compute=spectral.means_and_variances,
         ),
     )
 }
