@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 SAMPLE_RATE: Final = 22_050
@@ -18,6 +19,7 @@ HOP_LENGTH: Final = 512
 N_BINS: Final = 1 + N_FFT // 2
 N_CHROMA: Final = 12
 N_MELS: Final = 128
+N_MFCC: Final = 20
 
 #: Such weights change a pitch class by 1e-9 of the strongest, far below float32.
 _NEGLIGIBLE: Final = 1e-9
@@ -41,6 +43,8 @@ class FilterBanks:
         Triangles of mel bands [shape=(128, 1025), float32].
     mel_edges
         First bin of each band and the one behind its last [shape=(128, 2), int64].
+    cosines
+        Orthonormal cosine transform (DCT-II) of the mel bands [shape=(20, 128), float64].
     """
 
     window: NDArray[np.float64]
@@ -48,6 +52,7 @@ class FilterBanks:
     chroma: NDArray[np.float32]
     mel: NDArray[np.float32]
     mel_edges: NDArray[np.int64]
+    cosines: NDArray[np.float64]
 
 
 @cache
@@ -73,6 +78,7 @@ def librosa_filter_banks() -> FilterBanks:
         chroma=np.where(chroma < _NEGLIGIBLE, np.float32(0), chroma),
         mel=mel,
         mel_edges=np.array([(band[0], band[-1] + 1) for band in bins], np.int64),
+        cosines=scipy.fft.dct(np.eye(N_MELS), axis=0, norm="ortho")[:N_MFCC],
     )
 
 

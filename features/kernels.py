@@ -104,14 +104,23 @@ def first_moments(
 
 
 @_kernel(
-    _ROWS, _ROW, _ROW, types.float32[::1], types.float64[::1], types.float32[::1]
+    _ROWS,
+    _ROW,
+    _ROW,
+    _ROW,
+    types.float32[::1],
+    types.float64[::1],
+    types.float64[::1],
+    types.float32[::1],
 )
-def spread_and_rolloff(
+def second_moments(
     S: Float32s,
     centroid: Float32s,
+    noise: Float32s,
     threshold: Float32s,
     running: Float32s,
     spread: Float64s,
+    bias: Float64s,
     below: Float32s,
 ) -> None:
     """Add up squared deviations from the centroid; count the bins below the rolloff.
@@ -122,23 +131,32 @@ def spread_and_rolloff(
         Magnitudes [shape=(bins, frames)].
     centroid
         In bins [shape=(frames,)].
+    noise
+        Root mean square of the complex rounding noise in a bin [shape=(frames,)].
     threshold
         That the running sum of magnitudes reaches at the rolloff [shape=(frames,)].
     running
         Zeros, become the running sum [shape=(frames,)].
     spread, below
         Zeros, become the result [shape=(frames,)].
+    bias
+        Zeros; times squared noise, it becomes what noise adds to `spread`: by Rice's distribution
+        it lengthens a magnitude much above it by noise² / 4 S, and one of 0 by 0.89 noise
+        [shape=(frames,)].
     """
     for k in range(0, S.shape[0], _STEP):
         for t in range(S.shape[1]):
             x = np.float32(k) - centroid[t]
-            part, r, limit = _ZERO, running[t], threshold[t]
+            part, extra, r, limit, n = _ZERO, _ZERO, running[t], threshold[t], noise[t]
             for j in range(_STEP):
-                part += S[k + j, t] * x * x
+                magnitude = S[k + j, t]
+                part += magnitude * (x * x)
+                extra += x * x / (_FOUR * magnitude + n)
                 x += _ONE
-                r += S[k + j, t]
+                r += magnitude
                 below[t] += np.float32(r < limit)
             spread[t] += np.float64(part)
+            bias[t] += np.float64(extra)
             running[t] = r
 
 
@@ -191,3 +209,25 @@ def mel(S: Float32s, weights: Float32s, edges: NDArray[np.int64], out: Float32s)
             weight = weights[band, k]
             for t in range(S.shape[1]):
                 out[band, t] += weight * (S[k, t] * S[k, t])
+
+
+@_kernel(_ROWS, types.Array(types.float64, 2, "C", readonly=True), types.float64[:, ::1])
+def cosine_transform(rows: Float32s, cosines: Float64s, out: Float64s) -> None:
+    """Multiply by a matrix in float64, so that a flat spectrum leaves nothing in the others.
+
+    Parameters
+    ----------
+    rows
+        Decibels [shape=(bands, frames)]; a multiple of 4 bands.
+    cosines
+        Matrix [shape=(coefficients, bands)].
+    out
+        Zeros, become the product [shape=(coefficients, frames)].
+    """
+    for c in range(cosines.shape[0]):
+        for k in range(0, cosines.shape[1], 4):
+            u, v, w, x = cosines[c, k], cosines[c, k + 1], cosines[c, k + 2], cosines[c, k + 3]
+            for t in range(rows.shape[1]):
+                out[c, t] += (
+                    u * rows[k, t] + v * rows[k + 1, t] + w * rows[k + 2, t] + x * rows[k + 3, t]
+                )

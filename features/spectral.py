@@ -26,12 +26,11 @@ from features.filter_banks import (
     N_CHROMA,
     N_FFT,
     N_MELS,
+    N_MFCC,
     SAMPLE_RATE,
     FilterBanks,
     filter_banks,
 )
-
-N_MFCC: Final = 20
 
 _MFCCS: Final = tuple(f"mfcc{i}" for i in range(1, N_MFCC + 1))
 #: Descriptors that are one number a frame or pitch class.
@@ -86,7 +85,7 @@ def means(y: Samples) -> Float32s:
     """Return the mean of each of `SEED_DESCRIPTORS` over time and pitch classes [shape=(25,)]."""
     frames = describe(y)
     scalars = [frames.scalars[name].mean(dtype=np.float64) for name in _SEED_SCALARS]
-    mfcc = cepstrum(frames.decibels.mean(axis=1, dtype=np.float64))
+    mfcc = (filter_banks().cosines * frames.decibels.mean(axis=1, dtype=np.float64)).sum(axis=1)
     return np.array([*scalars, *mfcc], np.float32)
 
 
@@ -95,9 +94,9 @@ def means_and_variances(y: Samples) -> Float32s:
     frames = describe(y)
     rows = [frames.scalars[name].ravel() for name in _TABLE_SCALARS]
     moments = [(row.mean(dtype=np.float64), row.var(dtype=np.float64)) for row in rows]
-    mfcc = cepstrum(frames.decibels)
-    mean, variance = mfcc.mean(axis=1, dtype=np.float64), mfcc.var(axis=1, dtype=np.float64)
-    return np.array([*moments, *zip(mean, variance, strict=True)], np.float32).ravel()
+    mfcc = cepstrum(frames.decibels, filter_banks().cosines)
+    moments += zip(mfcc.mean(axis=1), mfcc.var(axis=1), strict=True)
+    return np.array(moments, np.float32).ravel()
 
 
 def describe(y: Samples) -> Descriptors:
@@ -150,8 +149,9 @@ def spectra(frames: Float32s, banks: FilterBanks) -> tuple[Float32s, Float64s]:
     S = magnitudes(frames, banks.window32)
     shape, noisy = spectral_shape(S)
     if len(noisy):
-        S[:, noisy] = magnitudes(frames[noisy], banks.window)
-        shape, _ = spectral_shape(S)
+        exact = magnitudes(frames[noisy], banks.window)
+        S[:, noisy] = exact
+        shape[:, noisy], _ = spectral_shape(exact)
     return S, shape
 
 
@@ -186,23 +186,25 @@ def spectral_shape(S: Float32s) -> tuple[Float64s, NDArray[np.intp]]:
     from features import kernels
 
     count = S.shape[1]
-    (total, weighted, squares), spread = np.zeros((3, count)), np.zeros(count)
+    total, weighted, squares, spread, bias = np.zeros((5, count))
     running, again, below = np.zeros((3, count), np.float32)
     kernels.first_moments(S, total, weighted, squares, running)
     length = np.where(total < _TINY, 1.0, total)
     centroid = weighted / length
-    threshold = _ROLL_PERCENT * running
-    kernels.spread_and_rolloff(S, centroid.astype(np.float32), threshold, again, spread, below)
-    shape = _HERTZ * np.stack([centroid, np.sqrt(spread / length), below])
     noise = _NOISE * np.sqrt(squares / N_BINS) + _FAINT_NOISE
-    noisy = noise * squared_deviations(centroid) > _TOLERANCE * spread
-    return shape, np.flatnonzero(noisy & (total > 0))
-
-
-def squared_deviations(centroid: Float64s) -> Float64s:
-    """Return the sum over all bins of their squared distance from the centroid, in bins."""
-    last = N_BINS - 1
-    return N_BINS * (last * (2 * last + 1) / 6 - centroid * last + centroid**2)
+    kernels.second_moments(
+        S,
+        centroid.astype(np.float32),
+        noise.astype(np.float32),
+        _ROLL_PERCENT * running,
+        again,
+        spread,
+        bias,
+        below,
+    )
+    shape = _HERTZ * np.stack([centroid, np.sqrt(spread / length), below])
+    noisy = (noise**2 * bias > _TOLERANCE * spread) & (total > 0)
+    return shape, np.flatnonzero(noisy)
 
 
 def band_powers(S: Float32s, banks: FilterBanks) -> tuple[Float32s, Float32s]:
@@ -250,7 +252,10 @@ def decibels(mel: Float32s) -> Float32s:
     return np.maximum(mel, mel.max() - _TOP_DB, out=mel)
 
 
-def cepstrum(decibels: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the first coefficients of the cosine transform of mel bands [shape=(20, ...)]."""
-    coefficients: NDArray[np.floating] = scipy.fft.dct(decibels, axis=0, norm="ortho")
-    return coefficients[:N_MFCC]
+def cepstrum(decibels: Float32s, cosines: Float64s) -> Float64s:
+    """Return MFCCs [shape=(20, t)] of a mel spectrogram [shape=(128, t)]."""
+    from features import kernels
+
+    mfcc = np.zeros((N_MFCC, decibels.shape[1]))
+    kernels.cosine_transform(decibels, cosines, mfcc)
+    return mfcc
