@@ -29,11 +29,11 @@ _FOUR: Final = np.float32(4.0)
 #: Samples up to it count as 0 in zero crossings, as in librosa.
 SILENCE: Final = np.float32(1e-10)
 
-_ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
-_ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
+ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
+ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
 
 
-def _kernel(
+def kernel(
     *arguments: Any, reorder: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Compile a function for these argument types.
@@ -50,7 +50,7 @@ def _kernel(
     return compiled
 
 
-@_kernel(_ROWS, types.float64[::1], types.float64[::1], reorder=True)
+@kernel(ROWS, types.float64[::1], types.float64[::1], reorder=True)
 def hop_sums(hops: Float32s, energy: Float64s, crossings: Float64s) -> None:
     """Sum squares and count zero crossings inside of each hop.
 
@@ -75,9 +75,7 @@ def hop_sums(hops: Float32s, energy: Float64s, crossings: Float64s) -> None:
         crossings[hop] = count
 
 
-@_kernel(
-    _ROWS, types.float64[::1], types.float64[::1], types.float64[::1], types.float32[::1]
-)
+@kernel(ROWS, types.float64[::1], types.float64[::1], types.float64[::1], types.float32[::1])
 def first_moments(
     S: Float32s, total: Float64s, weighted: Float64s, squares: Float64s, running: Float32s
 ) -> None:
@@ -103,11 +101,11 @@ def first_moments(
             running[t] = running[t] + a + b + c + d + e
 
 
-@_kernel(
-    _ROWS,
-    _ROW,
-    _ROW,
-    _ROW,
+@kernel(
+    ROWS,
+    ROW,
+    ROW,
+    ROW,
     types.float32[::1],
     types.float64[::1],
     types.float64[::1],
@@ -160,7 +158,7 @@ def second_moments(
             running[t] = r
 
 
-@_kernel(_ROWS, _ROWS, types.float32[:, ::1])
+@kernel(ROWS, ROWS, types.float32[:, ::1])
 def chroma(S: Float32s, weights: Float32s, out: Float32s) -> None:
     """Sum power into pitch classes.
 
@@ -189,7 +187,7 @@ def chroma(S: Float32s, weights: Float32s, out: Float32s) -> None:
                 )
 
 
-@_kernel(_ROWS, _ROWS, types.Array(types.int64, 2, "C", readonly=True), types.float32[:, ::1])
+@kernel(ROWS, ROWS, types.Array(types.int64, 2, "C", readonly=True), types.float32[:, ::1])
 def mel(S: Float32s, weights: Float32s, edges: NDArray[np.int64], out: Float32s) -> None:
     """Sum power into mel bands.
 
@@ -211,7 +209,7 @@ def mel(S: Float32s, weights: Float32s, edges: NDArray[np.int64], out: Float32s)
                 out[band, t] += weight * (S[k, t] * S[k, t])
 
 
-@_kernel(_ROWS, types.Array(types.float64, 2, "C", readonly=True), types.float64[:, ::1])
+@kernel(ROWS, types.Array(types.float64, 2, "C", readonly=True), types.float64[:, ::1])
 def cosine_transform(rows: Float32s, cosines: Float64s, out: Float64s) -> None:
     """Multiply by a matrix in float64, so that a flat spectrum leaves nothing in the others.
 

@@ -51,8 +51,8 @@ TABLE_DESCRIPTORS: Final = (*_TABLE_SCALARS, *_MFCCS)
 _BLOCK: Final = 128
 #: Rounding noise in a bin of a float32 transform, relative to the root mean square of all bins.
 _NOISE: Final = 2.2 * 2.0**-24
-#: Magnitudes near the smallest float32 are rounded more coarsely: their noise, absolute.
-_FAINT_NOISE: Final = 1e-20
+#: Frames with less than this sum of magnitudes, 180 dB below full scale, need float64 too.
+_FAINT: Final = 1e-6
 #: Noise may change a squared bandwidth by this share.
 _TOLERANCE: Final = 4e-5
 _TINY: Final = float(np.finfo(np.float32).tiny)
@@ -107,17 +107,21 @@ def describe(y: Samples) -> Descriptors:
     y
         Samples at 22 050 Hz [shape=(n,)], at least 2048.
     """
+    from features import transform
+
     y = np.require(y, np.float32, ["C", "A"])
     banks = filter_banks()
-    frames = sliding_window_view(y, N_FFT)[::HOP_LENGTH]
-    shape = np.empty((3, len(frames)))
-    chroma = np.empty((N_CHROMA, len(frames)), np.float32)
-    mel = np.empty((N_MELS, len(frames)), np.float32)
-    for first in range(0, len(frames), _BLOCK):
+    hops = y[: len(y) // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)
+    count = len(hops) - transform.OVERLAP
+    shape = np.empty((3, count))
+    chroma = np.empty((N_CHROMA, count), np.float32)
+    mel = np.empty((N_MELS, count), np.float32)
+    work = transform.workspace()
+    for first in range(0, count, _BLOCK):
         block = slice(first, first + _BLOCK)
-        S, shape[:, block] = spectra(frames[block], banks)
+        S, shape[:, block] = spectra(hops[first : first + _BLOCK + transform.OVERLAP], banks, work)
         chroma[:, block], mel[:, block] = band_powers(S, banks)
-    rms, crossing_rate = waveform(y)
+    rms, crossing_rate = waveform(hops)
     scalars: dict[str, Float32s | Float64s] = {
         "chroma_stft": normalized(chroma),
         "rms": rms,
@@ -129,15 +133,17 @@ def describe(y: Samples) -> Descriptors:
     return Descriptors(scalars, decibels(mel))
 
 
-def spectra(frames: Float32s, banks: FilterBanks) -> tuple[Float32s, Float64s]:
+def spectra(hops: Float32s, banks: FilterBanks, work: Float32s) -> tuple[Float32s, Float64s]:
     """Transform frames in the precision that each needs.
 
     Parameters
     ----------
-    frames
-        Samples [shape=(frames, 2048)].
+    hops
+        Samples [shape=(frames + 3, 512)].
     banks
         The windows.
+    work
+        A `transform.workspace`.
 
     Returns
     -------
@@ -146,23 +152,23 @@ def spectra(frames: Float32s, banks: FilterBanks) -> tuple[Float32s, Float64s]:
     shape
         Centroid, bandwidth and rolloff in Hz [shape=(3, frames)].
     """
-    S = magnitudes(frames, banks.window32)
+    from features import transform
+
+    S = transform.magnitudes(hops, banks.window32, work)
     shape, noisy = spectral_shape(S)
     if len(noisy):
-        exact = magnitudes(frames[noisy], banks.window)
-        S[:, noisy] = exact
-        shape[:, noisy], _ = spectral_shape(exact)
+        frames = sliding_window_view(hops.ravel(), N_FFT)[::HOP_LENGTH][noisy]
+        sounding = frames.any(axis=1)
+        exact = magnitudes(frames[sounding], banks.window)
+        S[:, noisy[sounding]] = exact
+        shape[:, noisy[sounding]], _ = spectral_shape(exact)
     return S, shape
 
 
-def magnitudes(frames: Float32s, window: Float32s | Float64s) -> Float32s:
-    """Return the magnitudes of the frames' spectra, transformed in the window's precision.
-
-    The transform runs down the columns of a transposed view, which lets it write its result
-    [shape=(1025, frames)] as the kernels read it.
-    """
+def magnitudes(frames: Float32s, window: Float64s) -> Float32s:
+    """Return the magnitudes of the frames' spectra by way of float64 [shape=(1025, frames)]."""
     spectrum = scipy.fft.rfft((frames * window).T, axis=0, overwrite_x=True)
-    S: Float32s = np.abs(spectrum.astype(np.complex64, copy=False))
+    S: Float32s = np.abs(spectrum.astype(np.complex64))
     return S
 
 
@@ -181,7 +187,7 @@ def spectral_shape(S: Float32s) -> tuple[Float64s, NDArray[np.intp]]:
     shape
         Centroid, bandwidth and rolloff in Hz [shape=(3, frames)].
     noisy
-        Numbers of the frames whose bandwidth float32 does not give to `_TOLERANCE`.
+        Numbers of the frames that float32 does not describe well enough, silent ones among them.
     """
     from features import kernels
 
@@ -191,7 +197,7 @@ def spectral_shape(S: Float32s) -> tuple[Float64s, NDArray[np.intp]]:
     kernels.first_moments(S, total, weighted, squares, running)
     length = np.where(total < _TINY, 1.0, total)
     centroid = weighted / length
-    noise = _NOISE * np.sqrt(squares / N_BINS) + _FAINT_NOISE
+    noise = _NOISE * np.sqrt(squares / N_BINS) + 1e-20
     kernels.second_moments(
         S,
         centroid.astype(np.float32),
@@ -203,7 +209,7 @@ def spectral_shape(S: Float32s) -> tuple[Float64s, NDArray[np.intp]]:
         below,
     )
     shape = _HERTZ * np.stack([centroid, np.sqrt(spread / length), below])
-    noisy = (noise**2 * bias > _TOLERANCE * spread) & (total > 0)
+    noisy = (noise**2 * bias > _TOLERANCE * spread) | (total < _FAINT)
     return shape, np.flatnonzero(noisy)
 
 
@@ -226,15 +232,19 @@ def normalized(chroma: Float32s) -> Float32s:
     return chroma / length
 
 
-def waveform(y: Float32s) -> tuple[Float64s, Float64s]:
+def waveform(hops: Float32s) -> tuple[Float64s, Float64s]:
     """Return root mean square and rate of zero crossings of each frame [shape=(t,) each].
 
     Follows ``librosa.feature.rms`` and ``zero_crossing_rate``: the samples without a window, and
-    no crossing at the first sample of a frame. A frame is four hops.
+    no crossing at the first sample of a frame.
+
+    Parameters
+    ----------
+    hops
+        Samples [shape=(t + 3, 512)]: a frame is four hops.
     """
     from features import kernels
 
-    hops = y[: len(y) // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)
     energy, crossings = np.empty((2, len(hops)))
     kernels.hop_sums(hops, energy, crossings)
     borders = (hops[:-1, -1] < -kernels.SILENCE) != (hops[1:, 0] < -kernels.SILENCE)
