@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from features import spectral
 from features.decode import Samples
+from features.filter_banks import N_FFT, SAMPLE_RATE
 from schemas.errors import InvalidSamples
 
 WINDOW_SECONDS: Final = 3.0
@@ -57,9 +58,9 @@ class FeatureSet:
         InvalidSamples
             The samples are too few or give no finite features.
         """
-        if y.ndim != 1 or len(y) < spectral.N_FFT:
+        if y.ndim != 1 or len(y) < N_FFT:
             raise InvalidSamples(
-                f"{self.name} needs at least {spectral.N_FFT} mono samples, got shape {y.shape}"
+                f"{self.name} needs at least {N_FFT} mono samples, got shape {y.shape}"
             )
         values = self.compute(y)
         if not np.isfinite(values).all():
@@ -73,14 +74,14 @@ _SETS: Final = {
     for recipe in (
         FeatureSet(
             name="seed-25",
-            sample_rate=spectral.SAMPLE_RATE,
+            sample_rate=SAMPLE_RATE,
             window_seconds=WINDOW_SECONDS,
             names=spectral.SEED_DESCRIPTORS,
             compute=spectral.means,
         ),
         FeatureSet(
             name="librosa-52",
-            sample_rate=spectral.SAMPLE_RATE,
+            sample_rate=SAMPLE_RATE,
             window_seconds=WINDOW_SECONDS,
             names=tuple(
                 f"{name}_{moment}"

@@ -229,7 +229,8 @@ def normalized(chroma: Float32s) -> Float32s:
     """Divide each column by its largest value, as ``librosa.util.normalize(norm=inf)``."""
     length = chroma.max(axis=0)
     length[length < _TINY] = 1
-    return chroma / length
+    scaled: Float32s = chroma / length
+    return scaled
 
 
 def waveform(hops: Float32s) -> tuple[Float64s, Float64s]:
@@ -259,7 +260,8 @@ def decibels(mel: Float32s) -> Float32s:
     """Convert power to decibels in place, as ``librosa.power_to_db(top_db=80)``."""
     np.log10(np.maximum(mel, _AMIN, out=mel), out=mel)
     np.multiply(mel, np.float32(10.0), out=mel)
-    return np.maximum(mel, mel.max() - _TOP_DB, out=mel)
+    np.maximum(mel, mel.max() - _TOP_DB, out=mel)
+    return mel
 
 
 def cepstrum(decibels: Float32s, cosines: Float64s) -> Float64s:
