@@ -51,6 +51,8 @@ TABLE_DESCRIPTORS: Final = (*_TABLE_SCALARS, *_MFCCS)
 _BLOCK: Final = 128
 #: Rounding noise in a bin of a float32 transform, relative to the root mean square of all bins.
 _NOISE: Final = 2.2 * 2.0**-24
+#: Added to it, so that a silent bin's share in the bias is finite.
+_LEAST_NOISE: Final = 1e-20
 #: Frames with less than this sum of magnitudes, 180 dB below full scale, need float64 too.
 _FAINT: Final = 1e-6
 #: Noise may change a squared bandwidth by this share.
@@ -156,12 +158,12 @@ def spectra(hops: Float32s, banks: FilterBanks, work: Float32s) -> tuple[Float32
 
     S = transform.magnitudes(hops, banks.window32, work)
     shape, noisy = spectral_shape(S)
+    frames = sliding_window_view(hops.ravel(), N_FFT)[::HOP_LENGTH]
+    noisy = noisy[frames[noisy].any(axis=1)]
     if len(noisy):
-        frames = sliding_window_view(hops.ravel(), N_FFT)[::HOP_LENGTH][noisy]
-        sounding = frames.any(axis=1)
-        exact = magnitudes(frames[sounding], banks.window)
-        S[:, noisy[sounding]] = exact
-        shape[:, noisy[sounding]], _ = spectral_shape(exact)
+        exact = magnitudes(frames[noisy], banks.window)
+        S[:, noisy] = exact
+        shape[:, noisy], _ = spectral_shape(exact)
     return S, shape
 
 
@@ -197,7 +199,7 @@ def spectral_shape(S: Float32s) -> tuple[Float64s, NDArray[np.intp]]:
     kernels.first_moments(S, total, weighted, squares, running)
     length = np.where(total < _TINY, 1.0, total)
     centroid = weighted / length
-    noise = _NOISE * np.sqrt(squares / N_BINS) + 1e-20
+    noise = _NOISE * np.sqrt(squares / N_BINS) + _LEAST_NOISE
     kernels.second_moments(
         S,
         centroid.astype(np.float32),

@@ -10,7 +10,8 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
 from features import transform
-from features.filter_banks import FilterBanks, filter_banks, librosa_filter_banks
+from features.filter_banks import FilterBanks, filter_banks
+from features.generate import librosa_filter_banks
 from tests.audio import noise
 
 _IMPORTS = """
