@@ -1,7 +1,7 @@
 """Filter banks of the librosa sets: librosa's own, kept in `filter_banks.npz`.
 
 Importing ``librosa.filters`` costs 2 s, and 25 s where numba's cache is cold; reading the file
-costs 2 ms. ``python -m features.generate`` writes it anew; a test compares it with librosa.
+costs 10-20 ms. ``python -m features.generate`` writes it anew; a test compares it with librosa.
 """
 
 from dataclasses import dataclass, fields
