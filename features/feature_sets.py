@@ -6,7 +6,6 @@ in service exactly what it was trained on.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from features import spectral
 from features.decode import Samples
+from features.filter_banks import N_FFT, SAMPLE_RATE
 from schemas.errors import InvalidSamples
 
 WINDOW_SECONDS: Final = 3.0
@@ -58,9 +58,9 @@ class FeatureSet:
         InvalidSamples
             The samples are too few or give no finite features.
         """
-        if y.ndim != 1 or len(y) < spectral.N_FFT:
+        if y.ndim != 1 or len(y) < N_FFT:
             raise InvalidSamples(
-                f"{self.name} needs at least {spectral.N_FFT} mono samples, got shape {y.shape}"
+                f"{self.name} needs at least {N_FFT} mono samples, got shape {y.shape}"
             )
         values = self.compute(y)
         if not np.isfinite(values).all():
@@ -74,21 +74,21 @@ _SETS: Final = {
     for recipe in (
         FeatureSet(
             name="seed-25",
-            sample_rate=spectral.SAMPLE_RATE,
+            sample_rate=SAMPLE_RATE,
             window_seconds=WINDOW_SECONDS,
             names=spectral.SEED_DESCRIPTORS,
-            compute=partial(spectral.means, descriptors=spectral.SEED_DESCRIPTORS),
+            compute=spectral.means,
         ),
         FeatureSet(
             name="librosa-52",
-            sample_rate=spectral.SAMPLE_RATE,
+            sample_rate=SAMPLE_RATE,
             window_seconds=WINDOW_SECONDS,
             names=tuple(
                 f"{name}_{moment}"
                 for name in spectral.TABLE_DESCRIPTORS
                 for moment in ("mean", "var")
             ),
-            compute=partial(spectral.means_and_variances, descriptors=spectral.TABLE_DESCRIPTORS),
+            compute=spectral.means_and_variances,
         ),
     )
 }

@@ -26,6 +26,21 @@ SIGNALS = {
     "one second": music(1.0, RATE),
     "shortest": noise(2048 / RATE, RATE),
     "nearly nothing": np.full(3 * RATE, 1e-38, np.float32),
+    "faint tone": tone(3.0, RATE, amplitude=1e-5),
+    "low tone": tone(3.0, RATE, hertz=30.0),
+    "high tone": tone(3.0, RATE, hertz=9876.5),
+    "tone over faint noise": tone(3.0, RATE) + noise(3.0, RATE) * np.float32(1e-6),
+    "faint DC": np.full(3 * RATE, 1e-5, np.float32),
+    "full-scale DC": np.ones(3 * RATE, np.float32),
+    "faint clicks": clicks(3.0, RATE) * np.float32(1e-9),
+    "music and silence": np.concatenate(
+        [music(1.0, RATE), np.zeros(RATE // 2, np.float32), music(1.5, RATE, seed=1)]
+    ),
+    "fade to nothing": music(3.0, RATE) * np.geomspace(1, 1e-30, 3 * RATE, dtype=np.float32),
+    "16 bits": np.round(music(3.0, RATE) * 3000).astype(np.float32) / np.float32(32768),
+    "whole hops": noise(65_536 / RATE, RATE),
+    "one block and one frame": music((2048 + 128 * 512) / RATE, RATE),
+    "30 s": music(661_794 / RATE, RATE),
 }
 
 Columns = dict[str, NDArray[np.float64]]
@@ -60,7 +75,12 @@ def expected(name: str, y: Frames) -> list[float]:
 def assert_parity(name: str, y: Frames) -> None:
     values = feature_set(name).extract(y)
     assert values.dtype == np.float32
-    np.testing.assert_allclose(values, expected(name, y), rtol=1e-4, atol=1e-6)
+    for feature, value, target in zip(
+        feature_set(name).names, values, expected(name, y), strict=True
+    ):
+        # Where all frames are alike, librosa's own rounding decides the variance.
+        floor = 1e-7 if feature.endswith("_var") else 1e-9
+        np.testing.assert_allclose(value, target, rtol=1e-4, atol=floor, err_msg=feature)
 
 
 @pytest.mark.parametrize("name", ["seed-25", "librosa-52"])
@@ -86,8 +106,10 @@ def tracks(data_dir: Path) -> list[Path]:
 @pytest.mark.data
 def test_features_of_tracks_equal_direct_librosa_calls(tracks: list[Path]) -> None:
     for number, path in enumerate(tracks):
-        y = read_file(path).samples[number * RATE // 4 :][: 3 * RATE]
-        assert_parity("librosa-52", y)
+        y = read_file(path).samples
+        assert_parity("librosa-52", y[number * RATE // 4 :][: 3 * RATE])
+        if number % 8 == 0:
+            assert_parity("librosa-52", y)
 
 
 @pytest.mark.data

@@ -1,0 +1,231 @@
+"""Compiled loops over a block of STFT frames.
+
+Spectra are laid out [shape=(bins, frames)], so that the innermost loop of every kernel runs over
+frames: the processor handles 8 or 16 frames at a time, and each frame is still added up in a
+fixed order. A result depends on nothing but the samples: not on threads, nor on alignment.
+
+Each kernel has one explicit signature. It is compiled, or loaded from numba's cache, when this
+module is imported, and never again; no array type can set off another compilation in a worker.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+Float32s = NDArray[np.float32]
+Float64s = NDArray[np.float64]
+
+#: Bins added up in float32 before they are added to a sum in float64; divides 1025.
+_STEP: Final = 5
+_ZERO: Final = np.float32(0.0)
+_ONE: Final = np.float32(1.0)
+_TWO: Final = np.float32(2.0)
+_THREE: Final = np.float32(3.0)
+_FOUR: Final = np.float32(4.0)
+#: Samples up to it count as 0 in zero crossings, as in librosa.
+SILENCE: Final = np.float32(1e-10)
+
+ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
+ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
+
+
+def kernel(
+    *arguments: Any, reorder: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Compile a function for these argument types.
+
+    Products may fuse with sums. Sums keep their order unless `reorder` lets them run in lanes.
+    """
+    compiled: Callable[[Callable[..., None]], Callable[..., None]] = numba.njit(
+        types.void(*arguments),
+        nogil=True,
+        cache=True,
+        error_model="numpy",
+        fastmath={"contract", "reassoc"} if reorder else {"contract"},
+    )
+    return compiled
+
+
+@kernel(ROWS, types.float64[::1], types.float64[::1], reorder=True)
+def hop_sums(hops: Float32s, energy: Float64s, crossings: Float64s) -> None:
+    """Sum squares and count zero crossings inside of each hop.
+
+    A crossing is a change of the sign bit between neighbours, after samples within 1e-10 became 0
+    (``librosa.zero_crossings``).
+
+    Parameters
+    ----------
+    hops
+        Samples [shape=(hops, hop_length)].
+    energy, crossings
+        The result [shape=(hops,)].
+    """
+    for hop in range(hops.shape[0]):
+        squares = _ZERO
+        for i in range(hops.shape[1]):
+            squares += hops[hop, i] * hops[hop, i]
+        count = np.int32(0)
+        for i in range(hops.shape[1] - 1):
+            count += np.int32((hops[hop, i] < -SILENCE) != (hops[hop, i + 1] < -SILENCE))
+        energy[hop] = squares
+        crossings[hop] = count
+
+
+@kernel(ROWS, types.float64[::1], types.float64[::1], types.float64[::1], types.float32[::1])
+def first_moments(
+    S: Float32s, total: Float64s, weighted: Float64s, squares: Float64s, running: Float32s
+) -> None:
+    """Add up what the centroid and the rolloff of each frame need.
+
+    Parameters
+    ----------
+    S
+        Magnitudes [shape=(bins, frames)].
+    total, weighted, squares
+        Zeros, become the sums of magnitudes, of magnitudes weighted by their bin's number, and of
+        squared magnitudes [shape=(frames,)].
+    running
+        Zeros, become the sum bin by bin in float32, as ``np.cumsum`` adds [shape=(frames,)].
+    """
+    for k in range(0, S.shape[0], _STEP):
+        for t in range(S.shape[1]):
+            a, b, c, d, e = S[k, t], S[k + 1, t], S[k + 2, t], S[k + 3, t], S[k + 4, t]
+            part = np.float64(a + b + c + d + e)
+            total[t] += part
+            weighted[t] += k * part + np.float64(b + _TWO * c + _THREE * d + _FOUR * e)
+            squares[t] += np.float64(a * a + b * b + c * c + d * d + e * e)
+            running[t] = running[t] + a + b + c + d + e
+
+
+@kernel(
+    ROWS,
+    ROW,
+    ROW,
+    ROW,
+    types.float32[::1],
+    types.float64[::1],
+    types.float64[::1],
+    types.float32[::1],
+)
+def second_moments(
+    S: Float32s,
+    centroid: Float32s,
+    noise: Float32s,
+    threshold: Float32s,
+    running: Float32s,
+    spread: Float64s,
+    bias: Float64s,
+    below: Float32s,
+) -> None:
+    """Add up squared deviations from the centroid; count the bins below the rolloff.
+
+    Parameters
+    ----------
+    S
+        Magnitudes [shape=(bins, frames)].
+    centroid
+        In bins [shape=(frames,)].
+    noise
+        Root mean square of the complex rounding noise in a bin [shape=(frames,)].
+    threshold
+        That the running sum of magnitudes reaches at the rolloff [shape=(frames,)].
+    running
+        Zeros, become the running sum [shape=(frames,)].
+    spread, below
+        Zeros, become the result [shape=(frames,)].
+    bias
+        Zeros; times squared noise, it becomes what noise adds to `spread`: by Rice's distribution
+        it lengthens a magnitude much above it by noise² / 4 S, and one of 0 by 0.89 noise
+        [shape=(frames,)].
+    """
+    for k in range(0, S.shape[0], _STEP):
+        for t in range(S.shape[1]):
+            x = np.float32(k) - centroid[t]
+            part, extra, r, limit, n = _ZERO, _ZERO, running[t], threshold[t], noise[t]
+            for j in range(_STEP):
+                magnitude = S[k + j, t]
+                part += magnitude * (x * x)
+                extra += x * x / (_FOUR * magnitude + n)
+                x += _ONE
+                r += magnitude
+                below[t] += np.float32(r < limit)
+            spread[t] += np.float64(part)
+            bias[t] += np.float64(extra)
+            running[t] = r
+
+
+@kernel(ROWS, ROWS, types.float32[:, ::1])
+def chroma(S: Float32s, weights: Float32s, out: Float32s) -> None:
+    """Sum power into pitch classes.
+
+    Parameters
+    ----------
+    S
+        Magnitudes [shape=(bins, frames)].
+    weights
+        Filter bank [shape=(classes, bins)].
+    out
+        Zeros, become the result [shape=(classes, frames)].
+    """
+    for k in range(0, S.shape[0], _STEP):
+        for c in range(weights.shape[0]):
+            u, v, w, x = weights[c, k], weights[c, k + 1], weights[c, k + 2], weights[c, k + 3]
+            z = weights[c, k + 4]
+            if u + v + w + x + z == _ZERO:
+                continue
+            for t in range(S.shape[1]):
+                out[c, t] += (
+                    u * S[k, t] * S[k, t]
+                    + v * S[k + 1, t] * S[k + 1, t]
+                    + w * S[k + 2, t] * S[k + 2, t]
+                    + x * S[k + 3, t] * S[k + 3, t]
+                    + z * S[k + 4, t] * S[k + 4, t]
+                )
+
+
+@kernel(ROWS, ROWS, types.Array(types.int64, 2, "C", readonly=True), types.float32[:, ::1])
+def mel(S: Float32s, weights: Float32s, edges: NDArray[np.int64], out: Float32s) -> None:
+    """Sum power into mel bands.
+
+    Parameters
+    ----------
+    S
+        Magnitudes [shape=(bins, frames)].
+    weights
+        Filter bank [shape=(bands, bins)].
+    edges
+        First bin of each band and the one behind its last [shape=(bands, 2)].
+    out
+        Zeros, become the result [shape=(bands, frames)].
+    """
+    for band in range(weights.shape[0]):
+        for k in range(edges[band, 0], edges[band, 1]):
+            weight = weights[band, k]
+            for t in range(S.shape[1]):
+                out[band, t] += weight * (S[k, t] * S[k, t])
+
+
+@kernel(ROWS, types.Array(types.float64, 2, "C", readonly=True), types.float64[:, ::1])
+def cosine_transform(rows: Float32s, cosines: Float64s, out: Float64s) -> None:
+    """Multiply by a matrix in float64, so that a flat spectrum leaves nothing in the others.
+
+    Parameters
+    ----------
+    rows
+        Decibels [shape=(bands, frames)]; a multiple of 4 bands.
+    cosines
+        Matrix [shape=(coefficients, bands)].
+    out
+        Zeros, become the product [shape=(coefficients, frames)].
+    """
+    for c in range(cosines.shape[0]):
+        for k in range(0, cosines.shape[1], 4):
+            u, v, w, x = cosines[c, k], cosines[c, k + 1], cosines[c, k + 2], cosines[c, k + 3]
+            for t in range(rows.shape[1]):
+                out[c, t] += (
+                    u * rows[k, t] + v * rows[k + 1, t] + w * rows[k + 2, t] + x * rows[k + 3, t]
+                )
