@@ -36,7 +36,7 @@ def test_a_wav_without_key_and_headers_is_a_stream_of_its_own(system: Settings) 
         lambda c: any(p.final for predictions in c.predictions.values() for p in predictions),
     )
     ((stream_id, predictions),) = collected.predictions.items()
-    assert stream_id.startswith("system.audio.chunks-")
+    assert stream_id.startswith(f"{system.topic_prefix}audio.chunks-")
     assert [p.window_index for p in predictions] == list(range(10))
     assert [p.final for p in predictions] == [False] * 9 + [True]
 
@@ -116,7 +116,7 @@ def test_the_trace_of_a_chunk_reaches_its_prediction_with_cloudevents_headers(
     headers = asyncio.run(headers_of_prediction())
     assert headers["traceparent"] == trace
     assert headers["ce_type"] == b"genrestream.genre_prediction.v1"
-    assert headers["ce_id"].startswith(b"system.audio.chunks/")
+    assert headers["ce_id"].startswith(f"{system.topic_prefix}audio.chunks/".encode())
     assert headers["content-type"] == b"application/json"
 
 
