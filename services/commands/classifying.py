@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,13 +110,26 @@ def _mapper(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, _start_process, (settings,))
     try:
-        yield pool.map(_answer_in_process, files)
+        yield _answer_in_order(pool, files, 2 * jobs)
     except BaseException:
         for child in multiprocessing.active_children():
             child.terminate()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
+
+
+def _answer_in_order(
+    pool: ProcessPoolExecutor, files: Sequence[Path], ahead: int
+) -> Iterator[FileAnswer]:
+    """Keep so many files on their way; none is cancelled, which Python 3.11 does not survive."""
+    pending: deque[Future[FileAnswer]] = deque()
+    for file in files:
+        pending.append(pool.submit(_answer_in_process, file))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
 _process: dict[str, FileClassifier] = {}
