@@ -2,13 +2,14 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from mode.utils.queues import FlowControlEvent
 
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import Core, Outputs, StreamWorker
+from services.runtime.table import LatestTable
 
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
 _STREAM_BUFFER = 32
@@ -63,6 +64,7 @@ def create_app(
         extra_topic_configs={"cleanup.policy": "compact"},
     )
     worker = StreamWorker(app, core, source, table, outputs)
+    cast("LatestTable", table).progress = worker.progress
     topic = app.topic(
         source,
         key_type=bytes,
@@ -86,6 +88,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{server}" for server in settings.brokers.split(",")],
         "store": "memory://",
+        "Table": LatestTable,
         "datadir": Path(tempfile.gettempdir()) / "genrestream-faust",
         "autodiscover": False,
         "web_enabled": False,
