@@ -80,10 +80,14 @@ class Run:
     settings: Settings
     crew: Crew
     producer: Any
-    features: list[Any] = field(default_factory=list)
-    predictions: list[Any] = field(default_factory=list)
-    dead_letters: list[Any] = field(default_factory=list)
     supervised: bool = False
+    sent: int = 0
+    topics: dict[str, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = Topics(self.settings.topic_prefix).all
+        self.topics.update({name: [] for name in names})
+        self.chunks, self.features, self.predictions, self.dead_letters = self.topics.values()
 
     @property
     def events(self) -> int:
@@ -98,6 +102,7 @@ class Run:
             for m in messages
         ]
         await asyncio.gather(*futures)
+        self.sent += len(futures)
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for a condition; tell whether it came true in time."""
@@ -117,9 +122,8 @@ class Run:
 
     async def expected(self) -> Expected:
         """Compute what must have come out in the end, from the log of chunks as it is now."""
-        topic = Topics(self.settings.topic_prefix).chunks
-        chunks = await read_all(self.settings, topic)
-        return await asyncio.to_thread(expected, chunks, self.settings)
+        assert await self.until(lambda: len(self.chunks) >= self.sent, 10.0), "chunks are missing"
+        return await asyncio.to_thread(expected, list(self.chunks), self.settings)
 
     async def finish(self, seconds: float) -> "Outcome":
         """Wait for all that must come, stop the workers and compare all that came."""
@@ -133,17 +137,13 @@ class Run:
         await self.until(complete, seconds)
         took = time.monotonic() - start
         await asyncio.to_thread(self.crew.stop)
-        topics = Topics(self.settings.topic_prefix)
-        letters = await read_all(self.settings, topics.dead_letters)
+        end = await count_records(self.settings)
+        await self.until(lambda: sum(map(len, self.topics.values())) >= end, 10.0)
         outcome = Outcome(
             wanted,
-            compare(wanted.features, await read_all(self.settings, topics.features), FeatureVector),
-            compare(
-                wanted.predictions,
-                await read_all(self.settings, topics.predictions),
-                GenrePrediction,
-            ),
-            frozenset(map(origin_of, letters)),
+            compare(wanted.features, self.features, FeatureVector),
+            compare(wanted.predictions, self.predictions, GenrePrediction),
+            frozenset(map(origin_of, self.dead_letters)),
             took,
         )
         logger.info("%s", outcome.summary)
@@ -192,17 +192,12 @@ async def running(settings: Settings, size: int = 2) -> AsyncIterator[Run]:
     """Run so many workers of each service; read what comes out."""
     topics = Topics(settings.topic_prefix)
     crew = Crew(settings, size)
-    reader = TopicReader(settings, [topics.features, topics.predictions, topics.dead_letters])
+    reader = TopicReader(settings, topics.all)
     try:
         await reader.start(from_beginning=True)
         async with chunk_producer(settings) as producer:
             run = Run(settings, crew, producer)
-            lists = {
-                topics.features: run.features,
-                topics.predictions: run.predictions,
-                topics.dead_letters: run.dead_letters,
-            }
-            following = asyncio.create_task(_follow(reader, lists))
+            following = asyncio.create_task(_follow(reader, run.topics))
             try:
                 yield run
             finally:
@@ -213,22 +208,21 @@ async def running(settings: Settings, size: int = 2) -> AsyncIterator[Run]:
         await asyncio.to_thread(crew.stop)
 
 
-async def _follow(reader: TopicReader, lists: dict[str, list[Any]]) -> None:
+async def _follow(reader: TopicReader, topics: dict[str, list[Any]]) -> None:
     async for record in reader.messages():
-        lists[record.topic].append(record)
+        topics[record.topic].append(record)
 
 
-async def read_all(settings: Settings, topic: str) -> list[Any]:
-    """Read a topic from its beginning to what is its end now."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.brokers, max_partition_fetch_bytes=6 * 1024 * 1024
-    )
+async def count_records(settings: Settings) -> int:
+    """Count the records of all four topics, as the broker tells."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers)
     await consumer.start()
     try:
-        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        remaining = sum((await consumer.end_offsets(places)).values())
-        return [await consumer.getone() for _ in range(remaining)]
+        places = [
+            TopicPartition(topic, number)
+            for topic in Topics(settings.topic_prefix).all
+            for number in range(settings.partitions)
+        ]
+        return sum((await consumer.end_offsets(places)).values())
     finally:
         await consumer.stop()
