@@ -7,6 +7,7 @@ from typing import Any, cast
 import faust
 from mode.utils.queues import FlowControlEvent
 
+from services.runtime.consumer import App
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import Core, Outputs, StreamWorker
 from services.runtime.table import LatestTable
@@ -55,7 +56,7 @@ def create_app(
     partitions
         Number of partitions of `source`.
     """
-    app = faust.App(app_id, **_configuration(settings))
+    app = App(app_id, **_configuration(settings))
     app.flow_control = SingleResume()
     table = app.Table(
         f"{core.service}-state",
@@ -65,6 +66,7 @@ def create_app(
     )
     worker = StreamWorker(app, core, source, table, outputs)
     cast("LatestTable", table).progress = worker.progress
+    app.committable = worker.committable
     topic = app.topic(
         source,
         key_type=bytes,

@@ -216,6 +216,11 @@ class StreamWorker(Generic[State, Saved, Output]):
     def _tracker(self, tp: TP) -> OffsetTracker[Any]:
         return self._trackers.setdefault(tp, OffsetTracker())
 
+    def committable(self, tp: TP) -> int | None:
+        """Tell up to where a partition is done with; ``None`` when nothing of it was seen."""
+        tracker = self._trackers.get(tp)
+        return tracker.committable if tracker else None
+
     # -- delivering --------------------------------------------------------------------------
 
     async def _submit(
