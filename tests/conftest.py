@@ -1,14 +1,73 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from services.runtime.embedded_broker import embedded_broker
+from tests.faults.kafka import Kafka, KafkaUnavailable
 
 # Searching from a fixed seed: a run is repeatable, and as slow as its examples are.
 settings.register_profile("genrestream", deadline=None, derandomize=True)
 settings.load_profile("genrestream")
 
 ROOT = Path(__file__).parents[1]
+
+
+FAULT_SCALE = {"streams": 10, "seconds": 12.0, "faults": 4, "seed": 0}
+BROKERS = ("embedded", "kafka")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let one test body run on either broker."""
+    parser.addoption(
+        "--broker",
+        choices=[*BROKERS, "both"],
+        default="embedded",
+        help="what the broker tests run on: the embedded broker, Apache Kafka, or both in turn",
+    )
+    for name, default in FAULT_SCALE.items():
+        parser.addoption(
+            f"--fault-{name}",
+            type=type(default),
+            default=default,
+            help=f"{name} of the fault tests (default {default})",
+        )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests that need a broker on the chosen one."""
+    if "brokers" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--broker")
+        kinds = BROKERS if chosen == "both" else (chosen,)
+        metafunc.parametrize("brokers", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def brokers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Address of a broker that all tests share, each with its own topics."""
+    if request.param == "embedded":
+        with embedded_broker() as address:
+            yield address
+    elif named := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield named
+    else:
+        kafka = start_kafka(tmp_path_factory)
+        yield kafka.address
+        kafka.stop()
+
+
+def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
+    """Start an Apache Kafka of our own, or skip the tests that ask for it."""
+    try:
+        kafka = Kafka(tmp_path_factory.mktemp("kafka"))
+        kafka.start()
+    except KafkaUnavailable as reason:
+        pytest.skip(str(reason))
+    return kafka
 
 
 @pytest.fixture(scope="session")

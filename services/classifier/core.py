@@ -11,6 +11,7 @@ from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
 from services.classifier.score import Score, add, answer_window, is_done, predict
 from services.runtime.records import DeadLetter, Record, Step
+from services.runtime.table import Progress
 
 ClassifierStep = Step[Score, Score, GenrePrediction]
 
@@ -71,6 +72,10 @@ class Classifier:
     def is_open(self, saved: Score) -> bool:  # noqa: ARG002 - asked for by Core
         """Streams need no closing here."""
         return False
+
+    def progress(self, saved: Score) -> Progress:
+        """Order the scores of a stream id: by stream, then by window."""
+        return saved.origin.offset, saved.next_window, saved.ended
 
     def is_expired(
         self,

@@ -12,6 +12,7 @@ from services.extractor.stream import (
     stream_id,
 )
 from services.runtime.records import Record
+from services.runtime.table import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Extractor:
     def is_open(self, saved: Cursor) -> bool:
         """Tell whether a stream waits for its end."""
         return not saved.ended
+
+    def progress(self, saved: Cursor) -> Progress:
+        """Order the cursors of a stream id: by stream, then by window."""
+        return saved.origin.offset, saved.window_index, saved.ended
 
     def is_expired(
         self,

@@ -2,13 +2,15 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from mode.utils.queues import FlowControlEvent
 
+from services.runtime.consumer import App
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import Core, Outputs, StreamWorker
+from services.runtime.table import LatestTable
 
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
 _STREAM_BUFFER = 32
@@ -54,7 +56,7 @@ def create_app(
     partitions
         Number of partitions of `source`.
     """
-    app = faust.App(app_id, **_configuration(settings))
+    app = App(app_id, **_configuration(settings))
     app.flow_control = SingleResume()
     table = app.Table(
         f"{core.service}-state",
@@ -63,6 +65,8 @@ def create_app(
         extra_topic_configs={"cleanup.policy": "compact"},
     )
     worker = StreamWorker(app, core, source, table, outputs)
+    cast("LatestTable", table).progress = worker.progress
+    app.committable = worker.committable
     topic = app.topic(
         source,
         key_type=bytes,
@@ -86,6 +90,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{server}" for server in settings.brokers.split(",")],
         "store": "memory://",
+        "Table": LatestTable,
         "datadir": Path(tempfile.gettempdir()) / "genrestream-faust",
         "autodiscover": False,
         "web_enabled": False,

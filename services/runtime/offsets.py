@@ -8,8 +8,7 @@ Message = TypeVar("Message")
 class OffsetTracker(Generic[Message]):
     """Tracks the messages of one partition, released in any order, acknowledged in log order.
 
-    faust commits up to the first gap in what was acknowledged, but does not see a gap at the very
-    head, so it must never be given one.
+    Offsets that the log does not have, as after compaction, are no obstacle.
     """
 
     def __init__(self) -> None:
@@ -27,6 +26,13 @@ class OffsetTracker(Generic[Message]):
         self._open[offset] = message
         self.last_seen = offset
         return True
+
+    @property
+    def committable(self) -> int | None:
+        """The first offset that is still needed, or the next one to come; ``None`` at first."""
+        if self._open:
+            return next(iter(self._open))
+        return None if self.last_seen is None else self.last_seen + 1
 
     def release(self, offset: int) -> list[Message]:
         """Note that a message is needed no longer.

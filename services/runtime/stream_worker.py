@@ -22,6 +22,7 @@ from schemas.errors import InputError, MessageError
 from services.runtime.errors import DeliveryError
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
+from services.runtime.table import Progress
 
 State = TypeVar("State")
 Saved = TypeVar("Saved", bound=msgspec.Struct)
@@ -70,6 +71,9 @@ class Core(Protocol[State, Saved, Output]):
 
     def is_open(self, saved: Saved) -> bool:
         """Tell whether a saved stream still waits for an end."""
+
+    def progress(self, saved: Saved) -> Progress:
+        """Order the saved states of one stream: the larger is the later."""
 
     def is_expired(self, saved: Saved, committed: int | None, age_seconds: float) -> bool:
         """Tell whether no message that is still to come can need this.
@@ -200,10 +204,22 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     def _load(self, stream_id: str) -> Saved | None:
         value = self.table.data.get(stream_id)
-        return None if value is None else msgspec.convert(value["state"], self.core.saved_type)
+        return None if value is None else self._saved(value)
+
+    def _saved(self, entry: dict[str, Any]) -> Saved:
+        return msgspec.convert(entry["state"], self.core.saved_type)
+
+    def progress(self, entry: dict[str, Any]) -> Progress:
+        """Order the table's entries of one stream: the larger is the later."""
+        return self.core.progress(self._saved(entry))
 
     def _tracker(self, tp: TP) -> OffsetTracker[Any]:
         return self._trackers.setdefault(tp, OffsetTracker())
+
+    def committable(self, tp: TP) -> int | None:
+        """Tell up to where a partition is done with; ``None`` when nothing of it was seen."""
+        tracker = self._trackers.get(tp)
+        return tracker.committable if tracker else None
 
     # -- delivering --------------------------------------------------------------------------
 
@@ -362,7 +378,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             if tp.partition not in self._assigned_at:
                 self.table.data.pop(stream_id, None)
                 continue
-            saved = msgspec.convert(entry["state"], self.core.saved_type)
+            saved = self._saved(entry)
             committed = self.app.monitor.tp_committed_offsets.get(tp)
             if self.core.is_expired(saved, committed, now - entry["saved_at"]):
                 self._put(tp.partition, stream_id, None)

@@ -2,16 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.runtime.embedded_broker import embedded_broker
 from services.runtime.settings import Settings
 from tests.broker.harness import fresh_settings, running_workers
-
-
-@pytest.fixture(scope="session")
-def brokers() -> Iterator[str]:
-    """Address of an embedded broker that all broker tests share, each with its own topics."""
-    with embedded_broker() as address:
-        yield address
 
 
 @pytest.fixture(scope="session")

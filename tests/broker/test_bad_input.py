@@ -98,7 +98,7 @@ def _check(collected: Collected, name: str, value: bytes | None, expected: str) 
     letter = collected.dead_letters[key][0]
     assert (letter.value or b"") == (value or b"")
     assert header(letter.headers, "dead_letter_service") == "extractor"
-    assert header(letter.headers, "dead_letter_topic") == "system.audio.chunks"
+    assert (header(letter.headers, "dead_letter_topic") or "").endswith("audio.chunks")
     assert len(header(letter.headers, "dead_letter_message") or "") > 20
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.broker
 
 
 def test_a_wav_without_key_and_headers_is_a_stream_of_its_own(system: Settings) -> None:
-    keyless = "system.audio.chunks-"
+    keyless = f"{system.topic_prefix}audio.chunks-"
     collected = run(
         system,
         [Message(encoded(music(30.0)))],
@@ -117,7 +117,7 @@ def test_the_trace_of_a_chunk_reaches_its_prediction_with_cloudevents_headers(
     headers = asyncio.run(headers_of_prediction())
     assert headers["traceparent"] == trace
     assert headers["ce_type"] == b"genrestream.genre_prediction.v1"
-    assert headers["ce_id"].startswith(b"system.audio.chunks/")
+    assert headers["ce_id"].startswith(f"{system.topic_prefix}audio.chunks/".encode())
     assert headers["content-type"] == b"application/json"
 
 

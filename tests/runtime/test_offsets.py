@@ -21,6 +21,7 @@ def test_acknowledges_in_log_order_and_never_past_an_open_message(
         acknowledged += tracker.release(offset)
         still_open = set(offsets) - set(released[:number])
         assert acknowledged == [o for o in offsets if not still_open or o < min(still_open)]
+        assert tracker.committable == min(still_open, default=offsets[-1] + 1)
     assert acknowledged == offsets
     assert len(tracker) == 0
 

@@ -1,0 +1,231 @@
+"""A running system under faults: its workers by name, its load, and what came out."""
+
+import asyncio
+import logging
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas import FeatureVector, GenrePrediction, Origin
+from services.commands.kafka_io import TopicReader, chunk_producer
+from services.commands.stack import start_worker, stop_workers, worker_environment
+from services.runtime.settings import Settings
+from services.runtime.topics import Topics
+from tests.broker.harness import Message
+from tests.faults.oracle import Expected, Verdict, compare, expected, origin_of
+
+SERVICES = ("extractor", "classifier")
+_POLL_SECONDS = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class Crew:
+    """Worker processes by name, such as ``extractor-0``; faults are done to them by name."""
+
+    def __init__(self, settings: Settings, size: int) -> None:
+        self._environment = worker_environment(settings)
+        self.names = [f"{service}-{i}" for i in range(size) for service in SERVICES]
+        self.exits: list[tuple[str, int]] = []
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        for name in self.names:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start a worker, or start it again."""
+        self.processes[name] = start_worker(name.partition("-")[0], self._environment)
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a worker."""
+        logger.info("%s to %s", number.name, name)
+        self.processes[name].send_signal(number)
+
+    async def end(self, name: str, number: signal.Signals, seconds: float = 10.0) -> int:
+        """End a worker by a signal and return its exit code."""
+        self.send(name, number)
+        return await asyncio.to_thread(self.processes[name].wait, seconds)
+
+    async def restart(self, name: str, number: signal.Signals) -> int:
+        """End a worker by a signal and start it again; return its exit code."""
+        code = await self.end(name, number)
+        self.start(name)
+        return code
+
+    def revive(self) -> None:
+        """Start again the workers that ended by themselves, as a supervisor does."""
+        for name, process in list(self.processes.items()):
+            code = process.poll()
+            if code is not None:
+                logger.warning("%s ended by itself with code %d", name, code)
+                self.exits.append((name, code))
+                self.start(name)
+
+    def stop(self) -> None:
+        """Stop all of them, paused ones too."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+        stop_workers(self.processes)
+
+
+@dataclass
+class Run:
+    """A system under test; made by `running`."""
+
+    settings: Settings
+    crew: Crew
+    producer: Any
+    supervised: bool = False
+    sent: int = 0
+    topics: dict[str, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = Topics(self.settings.topic_prefix).all
+        self.topics.update({name: [] for name in names})
+        self.chunks, self.features, self.predictions, self.dead_letters = self.topics.values()
+
+    @property
+    def events(self) -> int:
+        """Number of events that came out so far, of both services."""
+        return len(self.features) + len(self.predictions)
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Produce messages and wait until the broker has them."""
+        topic = Topics(self.settings.topic_prefix).chunks
+        futures = [
+            await self.producer.send(topic, value=m.value, key=m.key, headers=m.headers)
+            for m in messages
+        ]
+        await asyncio.gather(*futures)
+        self.sent += len(futures)
+
+    async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait for a condition; tell whether it came true in time."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            if self.supervised:
+                self.crew.revive()
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
+
+    async def progress(self, events: int, seconds: float = 60.0) -> bool:
+        """Wait until so many more events came out."""
+        goal = self.events + events
+        return await self.until(lambda: self.events >= goal, seconds)
+
+    async def expected(self) -> Expected:
+        """Compute what must have come out in the end, from the log of chunks as it is now."""
+        topic = Topics(self.settings.topic_prefix).chunks
+        # The broker may have more than was sent, as a producer repeats itself after a crash.
+        count = max(self.sent, await count_records(self.settings, [topic]))
+        assert await self.until(lambda: len(self.chunks) >= count, 10.0), "chunks are missing"
+        return await asyncio.to_thread(expected, list(self.chunks), self.settings)
+
+    async def finish(self, seconds: float) -> "Outcome":
+        """Wait for all that must come, stop the workers and compare all that came."""
+        wanted = await self.expected()
+        start = time.monotonic()
+
+        def complete() -> bool:
+            ids = {header(record, "ce_id") for record in self.predictions}
+            return wanted.predictions.keys() <= ids
+
+        await self.until(complete, seconds)
+        took = time.monotonic() - start
+        await asyncio.to_thread(self.crew.stop)
+        end = await count_records(self.settings, list(self.topics))
+        await self.until(lambda: sum(map(len, self.topics.values())) >= end, 10.0)
+        outcome = Outcome(
+            wanted,
+            compare(wanted.features, self.features, FeatureVector),
+            compare(wanted.predictions, self.predictions, GenrePrediction),
+            frozenset(map(origin_of, self.dead_letters)),
+            took,
+        )
+        logger.info("%s", outcome.summary)
+        return outcome
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave, against what it had to give."""
+
+    expected: Expected
+    features: Verdict
+    predictions: Verdict
+    dead_letters: frozenset[Origin]
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """One line with all the counts."""
+        parts = [
+            f"{name}: {len(wanted)} expected, {len(verdict.missing)} missing, "
+            f"{len(verdict.invented)} invented, {len(verdict.differing)} differing, "
+            f"{verdict.duplicates} duplicates"
+            for name, wanted, verdict in (
+                ("features", self.expected.features, self.features),
+                ("predictions", self.expected.predictions, self.predictions),
+            )
+        ]
+        return "; ".join([*parts, f"complete after {self.seconds:.1f} s"])
+
+    def assert_exact(self) -> None:
+        """Fail when anything is missing, invented or different."""
+        assert self.expected.finals, "the load has no ends"
+        assert self.features.is_exact, self.features
+        assert self.predictions.is_exact, self.predictions
+        assert self.dead_letters == self.expected.dead_letters
+
+
+def header(record: Any, name: str) -> str:
+    """Return a header of a record as text."""
+    return str(dict(record.headers)[name], "utf-8")
+
+
+@asynccontextmanager
+async def running(settings: Settings, size: int = 2) -> AsyncIterator[Run]:
+    """Run so many workers of each service; read what comes out."""
+    topics = Topics(settings.topic_prefix)
+    crew = Crew(settings, size)
+    reader = TopicReader(settings, topics.all)
+    try:
+        await reader.start(from_beginning=True)
+        async with chunk_producer(settings) as producer:
+            run = Run(settings, crew, producer)
+            following = asyncio.create_task(_follow(reader, run.topics))
+            try:
+                yield run
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
+    finally:
+        await reader.stop()
+        await asyncio.to_thread(crew.stop)
+
+
+async def _follow(reader: TopicReader, topics: dict[str, list[Any]]) -> None:
+    async for record in reader.messages():
+        topics[record.topic].append(record)
+
+
+async def count_records(settings: Settings, topics: Sequence[str]) -> int:
+    """Count the records of topics, as the broker tells."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers)
+    await consumer.start()
+    try:
+        places = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in range(settings.partitions)
+        ]
+        return sum((await consumer.end_offsets(places)).values())
+    finally:
+        await consumer.stop()

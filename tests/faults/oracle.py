@@ -1,0 +1,114 @@
+"""What must come out, computed from the log of chunks by the services' own pure cores."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas import FeatureVector, GenrePrediction, Origin, decode_event, encode_event, header
+from services.classifier.core import Classifier
+from services.classifier.model import load_model
+from services.extractor.agent import create_recipe
+from services.extractor.core import Extractor
+from services.runtime.records import Record
+from services.runtime.settings import Settings
+from services.runtime.stream_worker import Core
+from services.runtime.topics import Topics
+
+Values = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The events of an undisturbed run, by `event_id`, and the places of its dead letters."""
+
+    features: Values
+    predictions: Values
+    finals: frozenset[str]
+    dead_letters: frozenset[Origin]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the events of one topic compare with the expected ones; ids, and counts by id."""
+
+    missing: frozenset[str]
+    invented: frozenset[str]
+    differing: frozenset[str]
+    duplicates: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether nothing is missing, invented or different; duplicates are allowed."""
+        return not (self.missing or self.invented or self.differing)
+
+
+def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
+    """Compute what must come out of these records of the chunk topic."""
+    model = load_model(settings.model_path)
+    extractor = Extractor(create_recipe(settings, (model.metadata.feature_set,)))
+    classifier = Classifier(model, settings.silence_dbfs)
+    topics = Topics(settings.topic_prefix)
+    ordered = sorted(chunks, key=lambda record: (record.partition, record.offset))
+    vectors, letters = _fold(extractor, [_record(record) for record in ordered])
+    answers, _ = _fold(classifier, list(_feature_records(vectors, topics.features)))
+    return Expected(
+        {event.event_id: encode_event(event) for event, _ in vectors},
+        {event.event_id: encode_event(event) for event, _ in answers},
+        frozenset(event.event_id for event, _ in answers if event.final),
+        frozenset(letters),
+    )
+
+
+def _fold(core: Core[Any, Any, Any], records: Sequence[Record]) -> tuple[list[Any], list[Origin]]:
+    """Run a core over records; return its events with their times, and its dead letters' places."""
+    states: dict[str, Any] = {}
+    events: list[Any] = []
+    letters: list[Origin] = []
+    for record in records:
+        stream_id = core.stream_id(record)
+        for step in core.advance(states.get(stream_id), record):
+            states[stream_id] = step.state
+            events += [(event, step.timestamp_ms) for event in step.events]
+            letters += [letter.record.place for letter in step.dead_letters]
+    return events, letters
+
+
+def _record(record: Any) -> Record:
+    return Record(
+        Origin(record.topic, record.partition, record.offset),
+        record.timestamp,
+        record.key,
+        record.value or b"",
+        list(record.headers),
+    )
+
+
+def _feature_records(vectors: Sequence[Any], topic: str) -> Iterator[Record]:
+    for offset, (vector, timestamp_ms) in enumerate(vectors):
+        place = Origin(topic, 0, offset)
+        yield Record(place, timestamp_ms, vector.stream_id.encode(), encode_event(vector))
+
+
+def compare(wanted: Values, records: Iterable[Any], kind: type[Any]) -> Verdict:
+    """Compare the records of a topic with the expected events."""
+    seen: Counter[str] = Counter()
+    differing = set()
+    for record in records:
+        event: FeatureVector | GenrePrediction = decode_event(record.value, kind)
+        seen[event.event_id] += 1
+        if record.value != wanted.get(event.event_id, record.value):
+            differing.add(event.event_id)
+    return Verdict(
+        missing=frozenset(wanted.keys() - seen.keys()),
+        invented=frozenset(seen.keys() - wanted.keys()),
+        differing=frozenset(differing),
+        duplicates=seen.total() - len(seen),
+    )
+
+
+def origin_of(letter: Any) -> Origin:
+    """Return the place in the log that a dead letter names."""
+    names = ("dead_letter_topic", "dead_letter_partition", "dead_letter_offset")
+    topic, partition, offset = (header(letter.headers, name) or "" for name in names)
+    return Origin(topic, int(partition), int(offset))
