@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models clean
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,15 @@ test: $(VENV)/.dev ## Lint, types, import contract and all fast tests
 	$(MAKE) lint
 	$(BIN)/python -m pytest
 
+test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or Java and Maven)
+	$(BIN)/python -m pytest --broker kafka tests/broker
+
+test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under load, on both brokers
+	$(BIN)/python -m pytest -m faults --broker both tests/faults $(FAULTS)
+
+bench: $(VENV)/.dev ## Measure the extraction of features against librosa and the bare transform
+	$(BIN)/python -m benchmarks.extraction
+
 lint: $(VENV)/.dev ## Ruff, mypy and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,4 +60,4 @@ models: $(VENV)/.dev ## Fit the shipped models on DATA again, with their cards
 	$(BIN)/genrestream train-shipped --data $(DATA) --output models
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -73,8 +73,8 @@ def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Find the folder of audio and tables that are not part of the project."""
-    named = os.environ.get("GENRESTREAM_TEST_DATA")
+    named = os.environ.get("GTZAN_DATA")
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"no audio data in {folder}: name its folder by GENRESTREAM_TEST_DATA")
+        pytest.skip(f"no audio data in {folder}: name its folder by GTZAN_DATA")
     return folder

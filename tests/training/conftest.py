@@ -73,7 +73,7 @@ def write_tone() -> Callable[[Path, float, float], None]:
 def data_folder() -> Path:
     """Return the folder of the public tables, splits and audio; see its README."""
     root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("GENRESTREAM_TEST_DATA", root / "../shared/data")).resolve()
+    folder = Path(os.environ.get("GTZAN_DATA", root / "../shared/data")).resolve()
     if not (folder / "tables").is_dir():
-        pytest.skip(f"no GTZAN tables in {folder}: set GENRESTREAM_TEST_DATA")
+        pytest.skip(f"no GTZAN tables in {folder}: set GTZAN_DATA")
     return folder
