@@ -3,7 +3,7 @@
 Pure functions of their arguments: no Kafka, no settings, no clock.
 """
 
-from features.decode import MAX_SECONDS, Audio, Samples, decode, read_file
+from features.decode import MAX_SECONDS, Audio, Samples, check_shape, decode, read_file
 from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
 from features.sound import open_sound
 from features.windows import (
@@ -26,6 +26,7 @@ __all__ = [
     "FeatureSet",
     "Samples",
     "Window",
+    "check_shape",
     "cut",
     "decode",
     "feature_set",

@@ -172,7 +172,7 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     try:
         with open_sound(file) as sound:
             sample_rate = sound.samplerate
-            _check_shape(sample_rate, sound.channels)
+            check_shape(sample_rate, sound.channels)
             limit = int(max_seconds * min(sample_rate, _FULL_LENGTH_RATE))
             claimed = _claimed_frames(sound)
             if claimed > limit:
@@ -222,7 +222,7 @@ def _decode_pcm(
 ) -> Audio:
     sample_rate = _integer(parameters, "rate", None if media_type == "audio/pcm" else 44_100)
     channels = _integer(parameters, "channels", 1)
-    _check_shape(sample_rate, channels)
+    check_shape(sample_rate, channels)
     encoding = "s16be" if media_type == "audio/l16" else parameters.get("encoding", "s16le")
     if encoding not in _PCM_DTYPES:
         raise UnsupportedAudio(
@@ -258,7 +258,14 @@ def _integer(parameters: dict[str, str], name: str, default: int | None) -> int:
     return int(text)
 
 
-def _check_shape(sample_rate: int, channels: int) -> None:
+def check_shape(sample_rate: int, channels: int) -> None:
+    """Refuse a sample rate or number of channels out of range.
+
+    Raises
+    ------
+    UnsupportedAudio
+        One is.
+    """
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise UnsupportedAudio(
             f"sample rate {sample_rate} Hz is out of range, "

@@ -139,7 +139,7 @@ def produce(
         str | None, typer.Option(help="Key of the messages; by default the file's name.")
     ] = None,
     chunk_seconds: Annotated[
-        float, typer.Option(help="Audio in one message.", min=0.01, max=60)
+        float, typer.Option(help="Audio in one message.", min=0.01, max=20)
     ] = 3.0,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Send as fast as the music plays, all at once.")

@@ -17,6 +17,7 @@ ClassifierStep = Step[Score, Score, GenrePrediction]
 
 #: How long the score of a stream is kept, so that repeated windows of it are recognised.
 SCORE_SECONDS: Final = 3600.0
+_MAX_ID_LENGTH: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Classifier:
         if vector is None or is_done(state, vector):
             return [Step(state, released=(offset,))]
         score, prediction = self.classify(state, vector)
-        return [Step(score, (prediction,), (), (offset,), score, record.timestamp_ms)]
+        state = None if score.ended else score  # an ended one is in the table, for repetitions
+        return [Step(state, (prediction,), (), (offset,), score, record.timestamp_ms)]
 
     def classify(self, score: Score | None, vector: FeatureVector) -> tuple[Score, GenrePrediction]:
         """Add a window to the score of its stream and make the prediction."""
@@ -97,6 +99,8 @@ class Classifier:
         vector = decode_event(record.value, FeatureVector)
         if vector.feature_set != self.model.metadata.feature_set:
             return None
+        if len(vector.event_id) + len(vector.stream_id) > _MAX_ID_LENGTH:
+            raise MessageError(f"the ids are longer than {_MAX_ID_LENGTH} characters: shorten them")
         width = len(feature_set(vector.feature_set).names)
         ends_without_window = vector.final and not vector.values
         if len(vector.values) != width and not ends_without_window:

@@ -36,8 +36,10 @@ _ENCODINGS: Final = {
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-_LARGEST_RAW_BYTES: Final = MAX_MESSAGE_BYTES - 256 * 1024
+LARGEST_RAW_BYTES: Final = MAX_MESSAGE_BYTES - 256 * 1024
 _MAX_FLAC_CHANNELS: Final = 8
+#: Above it libsndfile's Vorbis encoder crashes the process.
+_MAX_VORBIS_RATE: Final = 200_000
 
 
 def audio_files(path: Path) -> list[Path]:
@@ -52,12 +54,28 @@ def audio_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"there is no file or folder {path}")
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    found = (p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(p for p in found if p.is_file())
     if not files:
         raise FileNotFoundError(
             f"no audio in {path}: looked for {', '.join(sorted(AUDIO_SUFFIXES))}"
         )
     return files
+
+
+def duration(path: Path) -> float:
+    """Return the length of a file in seconds.
+
+    Raises
+    ------
+    CorruptAudio
+        libsndfile cannot read the file.
+    """
+    try:
+        with open_sound(path) as sound:
+            return float(sound.frames / sound.samplerate)
+    except soundfile.LibsndfileError as error:
+        raise CorruptAudio(f"{path}: libsndfile cannot read it: {error.error_string}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,7 @@ def chunk_file(
             dtype = _INTEGERS.get(sound.subtype, "float32") if codec == "flac" else "float32"
             frame_bytes = 4 * sound.channels
             frames = max(1, round(chunk_seconds * sound.samplerate))
-            frames = min(frames, _LARGEST_RAW_BYTES // frame_bytes)
+            frames = min(frames, LARGEST_RAW_BYTES // frame_bytes)
             for block, final in _blocks(sound, frames, dtype):
                 data, content_type = encode(block, sound.samplerate, codec)
                 chunk = AudioChunk(data, stream_id, content_type, final)
@@ -122,6 +140,10 @@ def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes,
     if codec == "pcm":
         parameters = f"rate={sample_rate};channels={frames.shape[1]};encoding=f32le"
         return frames.astype("<f4").tobytes(), f"audio/pcm;{parameters}"
+    if codec == "ogg" and sample_rate > _MAX_VORBIS_RATE:
+        raise UnsupportedAudio(
+            f"Vorbis takes at most {_MAX_VORBIS_RATE} Hz, not {sample_rate}: use --codec pcm"
+        )
     container, encoding = _ENCODINGS[codec]
     if frames.dtype == np.int16:
         encoding = "PCM_16"
@@ -151,7 +173,8 @@ def _blocks(sound: Any, frames: int, dtype: str) -> Iterator[tuple[NDArray[Any],
         raise CorruptAudio(f"{sound.name} holds no audio")
     while True:
         following = sound.read(frames, dtype=dtype, always_2d=True)
-        if len(following) < min(frames, shortest):
+        fits = len(block) + len(following) <= LARGEST_RAW_BYTES // (4 * block.shape[1])
+        if not len(following) or (fits and len(following) < min(frames, shortest)):
             yield np.concatenate([block, following]), True
             return
         yield block, False

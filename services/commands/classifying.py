@@ -81,7 +81,9 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
         _print_accuracy(answers, request)
     failed = sum(answer.error is not None for answer in answers)
     if failed:
-        stderr.print(f"{failed} of {len(files)} files could not be read", style="red")
+        stderr.print(
+            f"{failed} of {len(files)} files could not be read", style="red", soft_wrap=True
+        )
     return 1 if failed else 0
 
 
@@ -155,7 +157,7 @@ def _print(answer: FileAnswer, request: ClassifyRequest, stderr: Console) -> Non
         others = "  ".join(f"{name} {p:.3f}" for name, p in ranked)
         _write(f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}  [{others}]")
     if answer.error:
-        stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False)
+        stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False, soft_wrap=True)
 
 
 def _to_json(answer: FileAnswer, request: ClassifyRequest) -> dict[str, Any]:

@@ -132,7 +132,7 @@ async def demo(settings: Settings, files: Sequence[Path], json_lines: bool) -> N
             print_prediction(stdout, prediction)
 
     def show_refusal(stream_id: str, reason: str) -> None:
-        stderr.print(f"{stream_id}: refused: {reason}", style="red", markup=False)
+        stderr.print(f"{stream_id}: refused: {reason}", style="red", markup=False, soft_wrap=True)
 
     with tempfile.TemporaryDirectory() as folder:
         files = list(files)

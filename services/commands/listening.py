@@ -1,10 +1,12 @@
 """``genrestream listen``: predictions as they arrive."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
 from schemas import GenrePrediction, decode_event
+from schemas.errors import MessageError
 from services.commands.display import print_json, print_prediction
 from services.commands.kafka_io import TopicReader
 from services.runtime.settings import Settings
@@ -24,8 +26,16 @@ async def listen(
             if wanted and message.key not in wanted:
                 continue
             if json_lines:
-                print_json(message.value)
+                print_json(message.value or b"null")
             else:
-                print_prediction(console, decode_event(message.value, GenrePrediction))
+                _show(console, message)
     finally:
         await reader.stop()
+
+
+def _show(console: Console, message: Any) -> None:
+    try:
+        print_prediction(console, decode_event(message.value, GenrePrediction))
+    except MessageError as error:
+        where = f"{message.topic} partition {message.partition} offset {message.offset}"
+        console.print(f"{where}: {error}", style="red", markup=False, soft_wrap=True)

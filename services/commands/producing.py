@@ -1,21 +1,31 @@
 """``genrestream produce``: files, folders and standard input to ``audio.chunks``."""
 
 import asyncio
-import sys
+import os
+import re
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import soundfile
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from features import check_shape
 from schemas import AudioChunk
-from schemas.errors import SettingsError
-from services.commands.chunking import Codec, TimedChunk, audio_files, chunk_file
+from schemas.errors import SettingsError, UnsupportedAudio
+from services.commands.chunking import (
+    LARGEST_RAW_BYTES,
+    Codec,
+    TimedChunk,
+    audio_files,
+    chunk_file,
+    duration,
+)
 from services.commands.kafka_io import chunk_producer, send_chunk
 from services.runtime.errors import DeliveryError
 from services.runtime.settings import Settings
@@ -49,24 +59,21 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
     if request.pcm and list(request.sources) != [_STANDARD_INPUT]:
         raise SettingsError("--pcm describes standard input: use it with the one source -")
     with tempfile.TemporaryDirectory() as folder:
-        streams = _name_streams(request, Path(folder))
         async with chunk_producer(settings) as producer:
             sender = _Sender(producer, settings, request.realtime)
             if request.pcm:
                 await sender.send_live(_pcm_chunks(request))
             else:
-                await sender.send_files(streams, request)
+                await sender.send_files(await _name_streams(request, Path(folder)), request)
 
 
-def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
+async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
     """Find the files, and give each a stream id."""
-    if request.pcm:
-        return {}
     streams: dict[str, Path] = {}
     for source in request.sources:
         if source == _STANDARD_INPUT:
             file = folder / "standard-input"
-            file.write_bytes(sys.stdin.buffer.read())
+            file.write_bytes(b"".join([data async for data in read_standard_input()]))
             streams["standard-input"] = file
             continue
         root = Path(source)
@@ -82,25 +89,51 @@ def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
     return streams
 
 
-def _pcm_chunks(request: ProduceRequest) -> Iterator[TimedChunk]:
-    """Read standard input as it comes, and end the stream with an empty message."""
+async def _pcm_chunks(request: ProduceRequest) -> AsyncIterator[TimedChunk]:
+    """Cut standard input as it comes, and end the stream with an empty message."""
     rate, channels = _parse_pcm(request.pcm or "")
     stream_id = request.stream_id or "standard-input"
     frame_bytes = 2 * channels
-    size = max(1, round(request.chunk_seconds * rate)) * frame_bytes
+    frames = min(round(request.chunk_seconds * rate), LARGEST_RAW_BYTES // frame_bytes)
+    size = max(1, frames) * frame_bytes
     content_type = f"audio/pcm;rate={rate};channels={channels};encoding=s16le"
-    while data := sys.stdin.buffer.read(size):
-        data = data[: len(data) // frame_bytes * frame_bytes]
-        chunk = AudioChunk(data, stream_id, content_type)
-        yield TimedChunk(chunk, len(data) / frame_bytes / rate)
+    waiting = b""
+    async for data in read_standard_input():
+        waiting += data
+        while len(waiting) >= size:
+            chunk, waiting = waiting[:size], waiting[size:]
+            yield TimedChunk(AudioChunk(chunk, stream_id, content_type), size / frame_bytes / rate)
+    if rest := waiting[: len(waiting) // frame_bytes * frame_bytes]:
+        yield TimedChunk(AudioChunk(rest, stream_id, content_type), len(rest) / frame_bytes / rate)
     yield TimedChunk(AudioChunk(b"", stream_id, final=True), 0.0)
+
+
+async def read_standard_input() -> AsyncIterator[bytes]:
+    """Yield what comes on standard input, in a way that a signal can end at any time."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes] = asyncio.Queue(4)
+
+    def read() -> None:
+        data = b"-"
+        while data:
+            data = os.read(0, 1 << 16)
+            asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
+
+    threading.Thread(target=read, daemon=True).start()
+    while data := await queue.get():
+        yield data
 
 
 def _parse_pcm(text: str) -> tuple[int, int]:
     rate, _, channels = text.partition(":")
-    if not (rate.isdigit() and (channels or "1").isdigit()) or int(rate) < 1:
+    numbers = [number for number in (rate, channels or "1") if re.fullmatch("[0-9]{1,6}", number)]
+    if len(numbers) != 2:
         raise SettingsError(f"--pcm {text!r}: write RATE:CHANNELS, such as 22050:1")
-    return int(rate), int(channels or 1)
+    try:
+        check_shape(int(numbers[0]), int(numbers[1]))
+    except UnsupportedAudio as error:
+        raise SettingsError(f"--pcm {text!r}: {error}") from error
+    return int(numbers[0]), int(numbers[1])
 
 
 class _Sender:
@@ -115,7 +148,7 @@ class _Sender:
 
     async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> None:
         """Send files one after the other; in real time all at once."""
-        durations = {name: soundfile.info(file).duration for name, file in streams.items()}
+        durations = {name: duration(file) for name, file in streams.items()}
         with _progress() as progress:
             total = sum(durations.values())
             bar = progress.add_task(f"{len(streams)} stream(s)", total=total)
@@ -141,18 +174,21 @@ class _Sender:
             await self._send(timed.chunk)
             progress.advance(bar, timed.seconds)
 
-    async def send_live(self, chunks: Iterator[TimedChunk]) -> None:
-        """Send what a blocking reader gives, as it comes."""
+    async def send_live(self, chunks: AsyncIterator[TimedChunk]) -> None:
+        """Send chunks as they come."""
         with _progress() as progress:
             bar = progress.add_task("standard input", total=None)
-            while timed := await asyncio.to_thread(next, chunks, None):
+            async for timed in chunks:
                 await self._send(timed.chunk)
                 progress.advance(bar, timed.seconds)
             await self._delivered()
 
     async def _send(self, chunk: AudioChunk) -> None:
         await self._slots.acquire()
-        future = await send_chunk(self._producer, self._settings, chunk)
+        try:
+            future = await send_chunk(self._producer, self._settings, chunk)
+        except KafkaError as error:
+            raise DeliveryError(f"a chunk of {len(chunk.data)} bytes: {error!r}") from error
         future.add_done_callback(self._note)
 
     def _note(self, future: asyncio.Future[object]) -> None:

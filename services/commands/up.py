@@ -5,15 +5,15 @@ import asyncio
 from rich.console import Console
 
 from services.commands.stack import running_stack
-from services.runtime.settings import Settings
+from services.runtime.settings import DEFAULT_BOOTSTRAP_SERVERS, Settings
 from services.runtime.topics import Topics
 
 _USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold] with model \
 {model}, until Ctrl-C. Audio sent before the workers are ready waits in the log.
 
-  send     genrestream produce song.flac
+  send     {environment}genrestream produce song.flac
            kcat -P -b {brokers} -X message.max.bytes=5000000 -t {chunks} song.wav
-  receive  genrestream listen
+  receive  {environment}genrestream listen
            kcat -C -b {brokers} -t {predictions} -o end
 """
 
@@ -26,12 +26,24 @@ async def up(settings: Settings, port: int) -> None:
             _USAGE.format(
                 brokers=stack.settings.brokers,
                 model=settings.model,
+                environment=_environment(stack.settings),
                 chunks=topics.chunks,
                 predictions=topics.predictions,
             ),
             highlight=False,
+            soft_wrap=True,
         )
         await stack.while_running(_for_ever())
+
+
+def _environment(settings: Settings) -> str:
+    """Return the variables that other commands need to find this system."""
+    values = {}
+    if settings.brokers != DEFAULT_BOOTSTRAP_SERVERS:
+        values["KAFKA_BOOTSTRAP_SERVERS"] = settings.brokers
+    if settings.topic_prefix:
+        values["GENRESTREAM_TOPIC_PREFIX"] = settings.topic_prefix
+    return "".join(f"{name}={value} " for name, value in values.items())
 
 
 async def _for_ever() -> None:

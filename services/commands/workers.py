@@ -17,7 +17,7 @@ from services.classifier.model import load_model, require_feature_set
 from services.extractor.agent import create_extractor, create_recipe
 from services.runtime.logs import log_configuration
 from services.runtime.settings import Settings
-from services.runtime.topics import Topics, require_topics
+from services.runtime.topics import Topics, check_equal_partitions, require_topics
 
 #: A worker that has not stopped by then after a signal is ended.
 _STOP_SECONDS: Final = 4.0
@@ -57,6 +57,7 @@ def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
 def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) -> None:
     topics = Topics(settings.topic_prefix)
     partitions = asyncio.run(require_topics(settings, topics.all))
+    check_equal_partitions(topics, partitions)
     app = create(partitions[getattr(topics, source)])
     worker = PunctualWorker(
         app,

@@ -28,6 +28,6 @@ def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> fau
         Extractor(recipe),
         app_id=f"{settings.topic_prefix}genrestream-extractor",
         source=topics.chunks,
-        outputs=Outputs(topics.features, topics.dead_letters),
+        outputs=Outputs(topics.features, topics.dead_letters, same_partition=True),
         partitions=partitions,
     )

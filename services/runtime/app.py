@@ -15,6 +15,7 @@ from services.runtime.table import LatestTable
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
 _STREAM_BUFFER = 32
 _COMMIT_SECONDS = 1.0
+_LARGEST_REQUEST = 128 * 1024 * 1024
 
 
 class SingleResume(FlowControlEvent):
@@ -100,7 +101,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "table_standby_replicas": 0,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": MAX_MESSAGE_BYTES + 64 * 1024,
-        "producer_max_request_size": MAX_MESSAGE_BYTES + 64 * 1024,
+        "producer_max_request_size": _LARGEST_REQUEST,  # the broker's limits decide
         "producer_acks": -1,
         "stream_buffer_maxsize": _STREAM_BUFFER,
         "stream_wait_empty": False,  # unfinished windows stay unacknowledged on purpose

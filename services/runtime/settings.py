@@ -121,6 +121,12 @@ def load_settings(**overrides: Any) -> Settings:
             f"unknown setting {unknown[0]}={os.environ[unknown[0]]!r}: "
             f"remove it or use one of {', '.join(sorted(names.values()))}"
         )
+    for name in ("KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME"):
+        if os.environ.get(name, "PLAINTEXT") != "PLAINTEXT":
+            raise SettingsError(
+                f"{name} is set, but this release speaks plaintext only: unset it, or wait for "
+                "the release with TLS and SASL"
+            )
     given = {names[key]: value for key, value in overrides.items() if value is not None}
     fields = {
         (key if alias.startswith(PREFIX) else alias): given[alias]

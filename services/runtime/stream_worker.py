@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 #: Steps on their way to the broker at most; then consuming waits.
 MAX_IN_FLIGHT = 64
 _SWEEP_SECONDS = 1.0
+#: The end of the year 9999: no clock that is right goes beyond.
+_LATEST_SECONDS = 253_402_300_799.0
 _SAVED_SWEEP_EVERY = 10
 
 
@@ -91,10 +93,20 @@ class Core(Protocol[State, Saved, Output]):
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Names of the topics that a service writes to."""
+    """Names of the topics that a service writes to.
+
+    Attributes
+    ----------
+    events, dead_letters
+        The names.
+    same_partition
+        Whether an event goes to the partition of that number, so that the streams of one key in
+        two partitions, by producers that partition differently, are not mixed there.
+    """
 
     events: str
     dead_letters: str
+    same_partition: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,7 @@ class _Live(Generic[State]):
 @dataclass(frozen=True, slots=True)
 class _Delivery(Generic[State, Saved, Output]):
     tp: TP
-    stream_id: str
+    key: str
     step: Step[State, Saved, Output]
     pending: Sequence[Awaitable[Any]]
     generation: int
@@ -167,7 +179,16 @@ class StreamWorker(Generic[State, Saved, Output]):
             generation = self._generation
             async with self._processing:
                 if generation == self._generation:
-                    await self._handle(event, generation)
+                    await self._handle_or_crash(event, generation)
+
+    async def _handle_or_crash(self, event: EventT[bytes], generation: int) -> None:
+        """Handle a message; end the worker rather than go on with a hole in the log."""
+        try:
+            await self._handle(event, generation)
+        except Exception as error:
+            logger.exception("cannot go on after %s", event.message.tp)
+            await self.app.crash(error)
+            raise
 
     async def _handle(self, event: EventT[bytes], generation: int) -> None:
         message = event.message
@@ -175,19 +196,19 @@ class StreamWorker(Generic[State, Saved, Output]):
         if not self._tracker(message.tp).add(message.offset, message):
             return
         message.value = None  # the log is the buffer: keep the place, not the bytes
-        stream_id = self.core.stream_id(record)
-        steps = await self._run(self._advance, stream_id, record)
+        key = _state_key(message.tp.partition, self.core.stream_id(record))
+        steps = await self._run(self._advance, key, record)
         if generation == self._generation:
             for step in steps:
-                await self._submit(message.tp, stream_id, step, record)
+                await self._submit(message.tp, key, step, record)
 
     async def _run(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, function, *arguments
         )
 
-    def _advance(self, stream_id: str, record: Record) -> Sequence[Step[State, Saved, Output]]:
-        state = self._state(stream_id)
+    def _advance(self, key: str, record: Record) -> Sequence[Step[State, Saved, Output]]:
+        state = self._state(key)
         try:
             return self.core.advance(state, record)
         except Exception as error:
@@ -196,14 +217,14 @@ class StreamWorker(Generic[State, Saved, Output]):
             letter = DeadLetter(record, fault)
             return [Step(state, dead_letters=(letter,), released=(record.place.offset,))]
 
-    def _state(self, stream_id: str) -> State | None:
-        if stream_id in self._live:
-            return self._live[stream_id].state
-        saved = self._unsaved.get(stream_id) or self._load(stream_id)
-        return None if saved is None else self.core.resume(stream_id, saved)
+    def _state(self, key: str) -> State | None:
+        if key in self._live:
+            return self._live[key].state
+        saved = self._unsaved.get(key) or self._load(key)
+        return None if saved is None else self.core.resume(_stream_id(key), saved)
 
-    def _load(self, stream_id: str) -> Saved | None:
-        value = self.table.data.get(stream_id)
+    def _load(self, key: str) -> Saved | None:
+        value = self.table.data.get(key)
         return None if value is None else self._saved(value)
 
     def _saved(self, entry: dict[str, Any]) -> Saved:
@@ -224,15 +245,15 @@ class StreamWorker(Generic[State, Saved, Output]):
     # -- delivering --------------------------------------------------------------------------
 
     async def _submit(
-        self, tp: TP, stream_id: str, step: Step[State, Saved, Output], cause: Record | None
+        self, tp: TP, key: str, step: Step[State, Saved, Output], cause: Record | None
     ) -> None:
         """Publish what came of a message, and queue what is to be done once it is delivered."""
         if step.state is None:
-            self._live.pop(stream_id, None)
+            self._live.pop(key, None)
         else:
-            self._live[stream_id] = _Live(tp, step.state, time.monotonic())
+            self._live[key] = _Live(tp, step.state, time.monotonic())
         if step.saved is not None:
-            self._unsaved[stream_id] = step.saved
+            self._unsaved[key] = step.saved
         traceparent = _traceparent(cause)
         pending = [
             await self._send(
@@ -241,6 +262,7 @@ class StreamWorker(Generic[State, Saved, Output]):
                 encode_event(event),
                 encode_event_headers(event, step.timestamp_ms, traceparent),
                 step.timestamp_ms,
+                tp.partition if self.outputs.same_partition else None,
             )
             for event in step.events
         ]
@@ -257,7 +279,7 @@ class StreamWorker(Generic[State, Saved, Output]):
                     record.timestamp_ms,
                 )
             )
-        await self._deliveries.put(_Delivery(tp, stream_id, step, pending, self._generation))
+        await self._deliveries.put(_Delivery(tp, key, step, pending, self._generation))
 
     async def _send(
         self,
@@ -266,8 +288,10 @@ class StreamWorker(Generic[State, Saved, Output]):
         value: bytes,
         headers: Headers,
         timestamp_ms: int,
+        partition: int | None = None,
     ) -> Awaitable[Any]:
-        return await self.app.producer.send(topic, key, value, None, timestamp_ms / 1000, headers)
+        seconds = timestamp_ms / 1000
+        return await self.app.producer.send(topic, key, value, partition, seconds, headers)
 
     async def deliver(self) -> None:
         """Await deliveries in order and acknowledge what they were made from, for ever."""
@@ -279,36 +303,36 @@ class StreamWorker(Generic[State, Saved, Output]):
                 if delivery.generation == self._generation:
                     self._settle(delivery)
             except Exception as error:
-                reason = f"the broker did not take a message of stream {delivery.stream_id}"
+                reason = f"the broker did not take a message of stream {_stream_id(delivery.key)}"
                 await self.app.crash(DeliveryError(f"{reason}: {error!r}"))
                 raise
             finally:
                 self._deliveries.task_done()
 
     def _settle(self, delivery: _Delivery[State, Saved, Output]) -> None:
-        saved, stream_id = delivery.step.saved, delivery.stream_id
+        saved, key = delivery.step.saved, delivery.key
         if saved is not None:
             entry = {
                 "partition": delivery.tp.partition,
                 "saved_at": time.time(),
                 "state": msgspec.to_builtins(saved),
             }
-            self._put(delivery.tp.partition, stream_id, entry)
-            if self._unsaved.get(stream_id) is saved:
-                del self._unsaved[stream_id]
+            self._put(delivery.tp.partition, key, entry)
+            if self._unsaved.get(key) is saved:
+                del self._unsaved[key]
         tracker = self._tracker(delivery.tp)
         for offset in delivery.step.released:
             for message in tracker.release(offset):
                 self.app.consumer.ack(message)
 
-    def _put(self, partition: int, stream_id: str, value: dict[str, Any] | None) -> None:
+    def _put(self, partition: int, key: str, value: dict[str, Any] | None) -> None:
         """Write to the table and its changelog, outside of the agent's own task."""
         if value is None:
-            self.table.data.pop(stream_id, None)
-            self.table.send_changelog(partition, stream_id, None, value_serializer="raw")
+            self.table.data.pop(key, None)
+            self.table.send_changelog(partition, key, None, value_serializer="raw")
         else:
-            self.table.data[stream_id] = value
-            self.table.send_changelog(partition, stream_id, value)
+            self.table.data[key] = value
+            self.table.send_changelog(partition, key, value)
 
     # -- partitions come and go --------------------------------------------------------------
 
@@ -355,14 +379,14 @@ class StreamWorker(Generic[State, Saved, Output]):
         idle_since = time.monotonic() - timeout
         generation = self._generation
         idle = [(key, live) for key, live in self._live.items() if live.touched < idle_since]
-        for stream_id, live in idle:
+        for key, live in idle:
             if not self._caught_up(live.tp):
                 continue
             step = await self._run(self.core.close, live.state)
             if generation != self._generation:
                 return
-            logger.info("stream %s is idle for %g s: closed", stream_id, timeout)
-            await self._submit(live.tp, stream_id, step, None)
+            logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+            await self._submit(live.tp, key, step, None)
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""
@@ -373,25 +397,36 @@ class StreamWorker(Generic[State, Saved, Output]):
     def _sweep_saved(self) -> None:
         """Go through the table: forget what is over, take up what waits for an end."""
         now = time.time()
-        for stream_id, entry in list(self.table.data.items()):
+        for key, entry in list(self.table.data.items()):
             tp = TP(self.source, entry["partition"])
             if tp.partition not in self._assigned_at:
-                self.table.data.pop(stream_id, None)
+                self.table.data.pop(key, None)
+                continue
+            if key in self._live or key in self._unsaved:
                 continue
             saved = self._saved(entry)
             committed = self.app.monitor.tp_committed_offsets.get(tp)
             if self.core.is_expired(saved, committed, now - entry["saved_at"]):
-                self._put(tp.partition, stream_id, None)
-            elif self.core.is_open(saved) and stream_id not in self._live:
-                state = self.core.resume(stream_id, self._unsaved.get(stream_id, saved))
-                self._live[stream_id] = _Live(tp, state, self._assigned_at[tp.partition])
+                self._put(tp.partition, key, None)
+            elif self.core.is_open(saved):
+                state = self.core.resume(_stream_id(key), saved)
+                self._live[key] = _Live(tp, state, self._assigned_at[tp.partition])
+
+
+def _state_key(partition: int, stream_id: str) -> str:
+    """Tell streams of one id in several partitions apart."""
+    return f"{partition}/{stream_id}"
+
+
+def _stream_id(key: str) -> str:
+    return key.partition("/")[2]
 
 
 def _to_record(event: EventT[bytes]) -> Record:
     message = event.message
     return Record(
         place=Origin(message.topic, message.partition, message.offset),
-        timestamp_ms=round(message.timestamp * 1000),
+        timestamp_ms=round(1000 * min(max(message.timestamp, 0.0), _LATEST_SECONDS)),
         key=message.key,
         value=message.value or b"",
         headers=_header_list(message.headers),

@@ -1,6 +1,6 @@
 """The four topics: their names, and how they are created."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -91,12 +91,24 @@ async def create_topics(settings: Settings) -> dict[str, int]:
         if missing:
             await _create(admin, missing, settings)
         partitions = await count_partitions(admin, topics.all)
-    if partitions[topics.chunks] != partitions[topics.features]:
-        raise BrokerError(
-            f"{topics.chunks} has {partitions[topics.chunks]} partitions, "
-            f"{topics.features} {partitions[topics.features]}: they must have equally many"
-        )
+    check_equal_partitions(topics, partitions)
     return partitions
+
+
+def check_equal_partitions(topics: Topics, partitions: Mapping[str, int]) -> None:
+    """Refuse chunks and features that do not have equally many partitions.
+
+    Raises
+    ------
+    BrokerError
+        They do not.
+    """
+    chunks, features = partitions[topics.chunks], partitions[topics.features]
+    if chunks != features:
+        raise BrokerError(
+            f"{topics.chunks} has {chunks} partitions, {topics.features} {features}: "
+            "give them equally many"
+        )
 
 
 async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Settings) -> None:
@@ -106,7 +118,7 @@ async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Se
                 name,
                 num_partitions=settings.partitions,
                 replication_factor=settings.replication_factor,
-                topic_configs={"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024)},
+                topic_configs={"max.message.bytes": str(_max_bytes(name, settings))},
             )
             for name in names
         ]
@@ -116,6 +128,12 @@ async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Se
         if code and error is not TopicAlreadyExistsError:
             reason = (detail[0] if detail else None) or error.__name__
             raise BrokerError(f"topic {name} cannot be created: {reason}")
+
+
+def _max_bytes(topic: str, settings: Settings) -> int:
+    """Leave room for the headers that a dead letter has beside the original message."""
+    limit = MAX_MESSAGE_BYTES + 64 * 1024
+    return 2 * limit if topic == Topics(settings.topic_prefix).dead_letters else limit
 
 
 async def count_partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:

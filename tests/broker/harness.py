@@ -33,6 +33,8 @@ class Message:
     key: bytes | None = None
     headers: list[tuple[str, bytes]] = field(default_factory=list)
     topic: str = "audio.chunks"
+    partition: int | None = None
+    timestamp_ms: int | None = None
 
 
 @dataclass
@@ -85,10 +87,15 @@ def session_timeout(brokers: str) -> float:
     return 6.0 if brokers == os.environ.get("KAFKA_BOOTSTRAP_SERVERS") else 3.0
 
 
-async def send(settings: Settings, messages: Sequence[Message]) -> None:
+async def send(
+    settings: Settings, messages: Sequence[Message], compression: str | None = None
+) -> None:
     """Produce messages, in order."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.brokers, max_request_size=MAX_MESSAGE_BYTES + 4096
+        bootstrap_servers=settings.brokers,
+        max_request_size=MAX_MESSAGE_BYTES + 4096,
+        compression_type=compression,
+        linger_ms=50 if compression else 0,
     )
     await producer.start()
     try:
@@ -98,6 +105,8 @@ async def send(settings: Settings, messages: Sequence[Message]) -> None:
                 value=message.value,
                 key=message.key,
                 headers=message.headers,
+                partition=message.partition,
+                timestamp_ms=message.timestamp_ms,
             )
     finally:
         await producer.stop()
@@ -108,9 +117,10 @@ def run(
     messages: Sequence[Message],
     done: Callable[[Collected], bool],
     meanwhile: Callable[[Collected], None] = lambda _: None,
+    compression: str | None = None,
 ) -> Collected:
     """Produce messages and collect what comes out, until it is enough or the deadline is over."""
-    return asyncio.run(_run(settings, messages, done, meanwhile))
+    return asyncio.run(_run(settings, messages, done, meanwhile, compression))
 
 
 async def _run(
@@ -118,13 +128,14 @@ async def _run(
     messages: Sequence[Message],
     done: Callable[[Collected], bool],
     meanwhile: Callable[[Collected], None],
+    compression: str | None,
 ) -> Collected:
     topics = Topics(settings.topic_prefix)
     reader = TopicReader(settings, [topics.predictions, topics.dead_letters])
     collected = Collected()
     await reader.start()
     try:
-        await send(settings, messages)
+        await send(settings, messages, compression)
         records = reader.messages()
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not done(collected):

@@ -1,7 +1,9 @@
 """Audio as users send it, through real workers."""
 
 import asyncio
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from features import Audio, decode, feature_set, split
@@ -145,3 +147,43 @@ def test_an_idle_stream_is_closed_with_its_rest_even_after_a_restart(brokers: st
     }
     assert spans["rest"] == [(0.0, 3.0, False), (3.0, 4.5, True)]
     assert spans["even"] == [(0.0, 3.0, False), (3.0, 3.0, True)]
+
+
+def test_one_key_in_two_partitions_is_two_streams(system: Settings) -> None:
+    """Producers of other languages put a key elsewhere: neither stream may swallow the other."""
+    streams = [pcm_stream("split", music(6.0, seed=seed), SAMPLE_RATE) for seed in (1, 2)]
+    messages = [
+        replace(message, partition=partition)
+        for pair in zip(*streams, strict=True)
+        for partition, message in enumerate(pair)
+    ]
+    collected = run(
+        system,
+        messages,
+        lambda c: sum(p.final for p in c.predictions.get("split", [])) >= 2,
+    )
+    origins = {p.origin.partition for p in collected.predictions["split"]}
+    assert origins == {0, 1}
+    for origin in origins:
+        of_one = [p for p in collected.predictions["split"] if p.origin.partition == origin]
+        assert [(p.window_index, p.windows, p.final) for p in of_one] == [
+            (0, 1, False),
+            (1, 2, True),
+        ]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_compressed_batches_are_read(system: Settings, compression: str) -> None:
+    key = f"packed {compression}"
+    silence = pcm_stream(key, np.zeros(3 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+
+    collected = run(system, silence, lambda c: bool(c.final(key)), compression=compression)
+    final = collected.final(key)
+    assert final
+    assert final.label == "silence"
+
+
+def test_a_time_that_no_clock_shows_stops_nothing(system: Settings) -> None:
+    messages = [replace(m, timestamp_ms=2**62) for m in pcm_stream("late", music(3.0), SAMPLE_RATE)]
+    collected = run(system, messages, lambda c: bool(c.final("late")))
+    assert collected.final("late")
