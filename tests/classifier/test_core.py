@@ -68,9 +68,9 @@ def test_a_repeated_window_changes_nothing_and_is_released() -> None:
 
 def test_a_repetition_of_an_ended_or_older_stream_is_no_new_stream() -> None:
     (end,) = CLASSIFIER.advance(None, a_record(encode_event(a_vector(0, final=True))))
-    (later,) = CLASSIFIER.advance(end.state, a_record(encode_event(a_vector(1)), 6))
+    (later,) = CLASSIFIER.advance(end.saved, a_record(encode_event(a_vector(1)), 6))
     assert later.events == ()
-    (new,) = CLASSIFIER.advance(end.state, a_record(encode_event(a_vector(0, start=50)), 7))
+    (new,) = CLASSIFIER.advance(end.saved, a_record(encode_event(a_vector(0, start=50)), 7))
     assert len(new.events) == 1
     (old,) = CLASSIFIER.advance(new.state, a_record(encode_event(a_vector(3, start=10)), 8))
     assert (old.events, old.state) == ((), new.state)
