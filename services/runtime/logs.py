@@ -5,7 +5,16 @@ from typing import Any, Final
 
 _FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 #: Libraries that tell more than an operator asks for, except when looking for a fault.
-_STREAMING: Final = ("faust", "mode", "aiokafka", "asyncio")
+_STREAMING: Final = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "asyncio",
+    # Ours that are faust's by descent, and talk as much.
+    "services.runtime.consumer",
+    "services.runtime.table",
+    "services.commands.workers",
+)
 #: Libraries whose debugging nobody asks for.
 _CHATTY: Final = ("numba",)
 
