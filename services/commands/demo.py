@@ -11,7 +11,7 @@ from rich.console import Console
 
 from schemas import GenrePrediction, decode_event, header
 from schemas.errors import GenrestreamError
-from services.commands.chunking import chunk_file
+from services.commands.chunking import audio_files, chunk_file
 from services.commands.display import print_json, print_prediction
 from services.commands.kafka_io import TopicReader, chunk_producer, send_chunk
 from services.commands.stack import Stack, running_stack
@@ -135,7 +135,7 @@ async def demo(settings: Settings, files: Sequence[Path], json_lines: bool) -> N
         stderr.print(f"{stream_id}: refused: {reason}", style="red", markup=False, soft_wrap=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        files = list(files)
+        files = [file for path in files for file in audio_files(path)]
         if not files:
             files = [write_clip(Path(folder))]
             stderr.print("no file given: a synthesised clip of 12 s is sent", style="dim")
