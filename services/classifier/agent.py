@@ -5,8 +5,8 @@ import faust
 from services.classifier.core import Classifier
 from services.classifier.model import Model
 from services.runtime.app import create_app
+from services.runtime.core import Outputs
 from services.runtime.settings import Settings
-from services.runtime.stream_worker import Outputs
 from services.runtime.topics import Topics
 
 

@@ -6,8 +6,8 @@ from features import feature_set
 from services.extractor.core import Extractor
 from services.extractor.stream import Recipe
 from services.runtime.app import create_app
+from services.runtime.core import Outputs
 from services.runtime.settings import Settings
-from services.runtime.stream_worker import Outputs
 from services.runtime.topics import Topics
 
 

@@ -8,8 +8,9 @@ import faust
 from mode.utils.queues import FlowControlEvent
 
 from services.runtime.consumer import App
+from services.runtime.core import Core, Outputs
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
-from services.runtime.stream_worker import Core, Outputs, StreamWorker
+from services.runtime.stream_worker import StreamWorker
 from services.runtime.table import LatestTable
 
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.

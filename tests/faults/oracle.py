@@ -10,9 +10,9 @@ from services.classifier.core import Classifier
 from services.classifier.model import load_model
 from services.extractor.agent import create_recipe
 from services.extractor.core import Extractor
+from services.runtime.core import Core
 from services.runtime.records import Record
 from services.runtime.settings import Settings
-from services.runtime.stream_worker import Core
 from services.runtime.topics import Topics
 
 Values = dict[str, bytes]
