@@ -2,15 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.extractor.stream import (
-    Cursor,
-    ExtractorStep,
-    Recipe,
-    StreamState,
-    advance,
-    close,
-    stream_id,
-)
+from services.extractor.state import Cursor, Recipe, StreamState
+from services.extractor.stream import ExtractorStep, advance, close, stream_id
 from services.runtime.records import Record
 from services.runtime.table import Progress
 

@@ -6,121 +6,24 @@ restart.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
-from features import (
-    FLOOR_DBFS,
-    MIN_WINDOW_SECONDS,
-    Audio,
-    FeatureSet,
-    Samples,
-    Window,
-    cut,
-    decode,
-    level_dbfs,
-    resample,
-    window_length,
-)
+from features import MIN_WINDOW_SECONDS, Audio, Samples, Window, cut, decode, window_length
 from schemas import (
     AudioChunk,
     FeatureVector,
-    Origin,
     decode_chunk,
     decode_final,
     decode_stream_id,
-    feature_event_id,
     keyless_stream_id,
 )
 from schemas.errors import AudioError, AudioTooShort, InputError, MessageError
+from services.extractor.state import Cursor, Recipe, StreamState
+from services.extractor.vectors import end_markers, vector
 from services.runtime.records import DeadLetter, Record, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How streams are cut and what is extracted.
-
-    Attributes
-    ----------
-    feature_sets
-        One vector a window is emitted for each; all have one window length.
-    idle_timeout_seconds
-        A chunk that comes later than this after the one before begins a new stream.
-    max_chunk_seconds
-        Longest audio that one message may decode to.
-    """
-
-    feature_sets: tuple[FeatureSet, ...]
-    idle_timeout_seconds: float = 30.0
-    max_chunk_seconds: float = 900.0
-
-    def __post_init__(self) -> None:
-        lengths = {recipe.window_seconds for recipe in self.feature_sets}
-        if len(lengths) != 1:
-            raise ValueError(f"feature sets need one window length in common, got {lengths or '-'}")
-
-    @property
-    def window_seconds(self) -> float:
-        """Length of a window."""
-        return self.feature_sets[0].window_seconds
-
-
-class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a stream goes on: what survives a restart.
-
-    Attributes
-    ----------
-    origin
-        Place of the stream's first chunk.
-    window_index
-        Number of the next window.
-    offset
-        Of the first chunk that is still needed; earlier ones are done with.
-    timestamp_ms
-        Time of the latest chunk.
-    sample_rate
-        Of the audio so far, in Hz; ``None`` before any is decoded.
-    skip
-        Samples of the chunk at `offset` that belong to finished windows.
-    ended
-        The stream is over; a chunk at `offset` or later begins a new one.
-    """
-
-    origin: Origin
-    window_index: int
-    offset: int
-    timestamp_ms: int
-    sample_rate: int | None = None
-    skip: int = 0
-    ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """An open stream.
-
-    Attributes
-    ----------
-    stream_id
-        Its id.
-    cursor
-        What is finished.
-    pending
-        Samples of the window that is not complete yet.
-    held
-        Offsets of the chunks that this window needs.
-    opening
-        Messages of a stream too short for any window yet, to be dead letters if it stays so.
-    """
-
-    stream_id: str
-    cursor: Cursor
-    pending: tuple[Samples, ...] = ()
-    held: tuple[int, ...] = ()
-    opening: tuple[Record, ...] = ()
-
 
 ExtractorStep = Step[StreamState, Cursor, FeatureVector]
 
@@ -273,7 +176,7 @@ def _end(
             for vector in vectors
         )
     elif state.cursor.window_index:
-        vectors = tuple(_end_marker(state, recipe))
+        vectors = tuple(end_markers(state, recipe))
     seen = max(state.held, default=state.cursor.offset - 1)
     cursor = msgspec.structs.replace(state.cursor, offset=seen + 1, skip=0, ended=True)
     return Step(
@@ -308,24 +211,6 @@ def _too_short(state: StreamState) -> Iterator[DeadLetter]:
         yield DeadLetter(record, error)
 
 
-def _end_marker(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:
-    cursor = state.cursor
-    end = cursor.window_index * recipe.window_seconds
-    for feature_set in recipe.feature_sets:
-        yield FeatureVector(
-            event_id=feature_event_id(cursor.origin, feature_set.name, cursor.window_index),
-            stream_id=state.stream_id,
-            origin=cursor.origin,
-            feature_set=feature_set.name,
-            window_index=cursor.window_index,
-            start_seconds=end,
-            end_seconds=end,
-            level_dbfs=FLOOR_DBFS,
-            values=(),
-            final=True,
-        )
-
-
 def _extract(
     state: StreamState, windows: Sequence[Window], recipe: Recipe, record: Record | None
 ) -> tuple[tuple[FeatureVector, ...], tuple[DeadLetter, ...]]:
@@ -343,27 +228,3 @@ def _extract(
                 raise
             letters.append(DeadLetter(record, error))
     return tuple(vectors), tuple(letters)
-
-
-def vector(
-    stream_id: str, origin: Origin, window: Window, feature_set: FeatureSet
-) -> FeatureVector:
-    """Compute the feature vector of a window.
-
-    Raises
-    ------
-    InvalidSamples
-        The samples give no finite features.
-    """
-    values = feature_set.extract(resample(window.audio, feature_set.sample_rate))
-    return FeatureVector(
-        event_id=feature_event_id(origin, feature_set.name, window.index),
-        stream_id=stream_id,
-        origin=origin,
-        feature_set=feature_set.name,
-        window_index=window.index,
-        start_seconds=window.start_seconds,
-        end_seconds=window.end_seconds,
-        level_dbfs=round(level_dbfs(window.audio.samples), 2),
-        values=tuple(float(text) for text in values.astype(str)),  # shortest digits of a float32
-    )

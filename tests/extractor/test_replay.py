@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from schemas import AudioChunk, FeatureVector
 from services.extractor.core import Extractor
-from services.extractor.stream import Cursor, ExtractorStep, StreamState
+from services.extractor.state import Cursor, StreamState
+from services.extractor.stream import ExtractorStep
 from services.runtime.records import Record
 from tests.audio import integers, noise
 from tests.extractor.streams import END, RECIPE, chunk, record
