@@ -67,9 +67,9 @@ class Classifier:
         score = add(score, vector, answer, model.labels)
         return score, predict(score, vector, answer, model.labels, model.reference)
 
-    def close(self, state: Score) -> ClassifierStep:
+    def close(self, state: Score) -> list[ClassifierStep]:
         """Leave a stream open: the extractor ends it."""
-        return Step(state)
+        return [Step(state)]
 
     def is_open(self, saved: Score) -> bool:  # noqa: ARG002 - asked for by Core
         """Streams need no closing here."""

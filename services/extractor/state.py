@@ -1,11 +1,14 @@
 """What the extractor knows of a stream, in memory and in its table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
-from features import FeatureSet, Samples
+from features import FeatureSet
 from schemas import Origin
+from services.extractor.chain import Chain
+from services.extractor.numbering import Numbering
+from services.extractor.pending import Pending
 from services.runtime.records import Record
 
 
@@ -38,6 +41,24 @@ class Recipe:
         return self.feature_sets[0].window_seconds
 
 
+class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the latest chunk of a stream leaves behind for the next.
+
+    Attributes
+    ----------
+    timestamp_ms
+        Time of the chunk.
+    sample_rate
+        Of the audio so far, in Hz; ``None`` before any is decoded.
+    numbering
+        The numbers of the chunks so far, if the producer counts.
+    """
+
+    timestamp_ms: int
+    sample_rate: int | None = None
+    numbering: Numbering | None = None
+
+
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a stream goes on: what survives a restart.
 
@@ -49,12 +70,13 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
         Number of the next window.
     offset
         Of the first chunk that is still needed; earlier ones are done with.
-    timestamp_ms
-        Time of the latest chunk.
-    sample_rate
-        Of the audio so far, in Hz; ``None`` before any is decoded.
+    heard
+        As of the end of the latest window, or of the stream.
     skip
         Samples of the chunk at `offset` that belong to finished windows.
+    closes_at
+        The stream is to end before the message at this offset, whatever comes: decided once, so
+        that a replay that knows of later chunks ends it in the same place.
     ended
         The stream is over; a chunk at `offset` or later begins a new one.
     """
@@ -62,15 +84,15 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     origin: Origin
     window_index: int
     offset: int
-    timestamp_ms: int
-    sample_rate: int | None = None
+    heard: Heard
     skip: int = 0
+    closes_at: int | None = None
     ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """An open stream.
+    """A stream.
 
     Attributes
     ----------
@@ -78,16 +100,39 @@ class StreamState:
         Its id.
     cursor
         What is finished.
+    heard
+        As of the latest chunk.
+    seen
+        Offset of the latest message of this key, be it part of the stream or not.
     pending
-        Samples of the window that is not complete yet.
+        Audio of the window that is not complete yet.
+    missing
+        Number of chunks that are missing in that window.
     held
-        Offsets of the chunks that this window needs.
+        Offsets of the chunks that it needs.
     opening
         Messages of a stream too short for any window yet, to be dead letters if it stays so.
+    opening_bytes
+        How large their values are.
     """
 
     stream_id: str
     cursor: Cursor
-    pending: tuple[Samples, ...] = ()
-    held: tuple[int, ...] = ()
-    opening: tuple[Record, ...] = ()
+    heard: Heard
+    seen: int
+    pending: Pending = field(default_factory=Pending)
+    missing: int = 0
+    held: Chain[int] = field(default_factory=Chain)
+    opening: Chain[Record] = field(default_factory=Chain)
+    opening_bytes: int = 0
+
+
+def resume(stream_id: str, cursor: Cursor) -> StreamState:
+    """Return the state of a stream at a cursor, with no audio at hand."""
+    return StreamState(stream_id, cursor, cursor.heard, cursor.offset - 1)
+
+
+def begin(stream_id: str, record: Record) -> StreamState:
+    """Return the state of a stream that begins with a message."""
+    heard = Heard(record.timestamp_ms)
+    return resume(stream_id, Cursor(record.place, 0, record.place.offset, heard))

@@ -47,4 +47,5 @@ def end_markers(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:
             level_dbfs=FLOOR_DBFS,
             values=(),
             final=True,
+            missing_chunks=state.missing,
         )

@@ -140,8 +140,9 @@ class StreamWorker(Generic[State, Saved, Output]):
         )
 
     def _advance(self, key: str, record: Record) -> Sequence[Step[State, Saved, Output]]:
-        state = self._state(key)
+        state: State | None = None
         try:
+            state = self._state(key)
             return self.core.advance(state, record)
         except Exception as error:
             logger.exception("processing failed: %s", record.place)
@@ -180,6 +181,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         self, tp: TP, key: str, step: Step[State, Saved, Output], cause: Record | None
     ) -> None:
         """Publish what came of a message, and queue what is to be done once it is delivered."""
+        if step.note:
+            logger.info("%s: %s", cause.place if cause else tp, step.note)
         if step.state is None:
             self._live.pop(key, None)
         else:
@@ -314,11 +317,17 @@ class StreamWorker(Generic[State, Saved, Output]):
         for key, live in idle:
             if not self._caught_up(live.tp):
                 continue
-            step = await self._run(self.core.close, live.state)
-            if generation != self._generation:
-                return
             logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
-            await self._submit(live.tp, key, step, None)
+            for step in await self._run(self.core.close, live.state):
+                await self._all_saved()
+                if generation != self._generation:
+                    return
+                await self._submit(live.tp, key, step, None)
+
+    async def _all_saved(self) -> None:
+        """Wait until all that was submitted is delivered, and its state in the changelog."""
+        await self._deliveries.join()
+        await self.app.producer.flush()
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""
