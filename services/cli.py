@@ -9,13 +9,10 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
-import asyncio
-import json
-import logging
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +26,9 @@ app = typer.Typer(
     epilog="Settings are environment variables: see genrestream settings.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich would take as long to import as all else together
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},
 )
 worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or SIGTERM.")
 topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
@@ -62,6 +60,8 @@ def root(
     ] = False,
 ) -> None:
     """Live music-genre labels over Kafka: audio chunks in, genre predictions out."""
+    from importlib.metadata import version
+
     if show_version:
         typer.echo(version("genrestream"))
         raise typer.Exit
@@ -80,7 +80,7 @@ def demo(
     A broker is started in memory unless KAFKA_BOOTSTRAP_SERVERS is set. Ends when every file has
     its final prediction.
 
-    [bold]Example:[/bold] genrestream demo song.mp3 other.flac
+    For example: genrestream demo song.mp3 other.flac
     """
     from services.commands.demo import demo as run
 
@@ -157,7 +157,7 @@ def produce(
 ) -> None:
     """Send audio to audio.chunks.
 
-    [bold]Examples:[/bold]
+    For example:
 
     genrestream produce song.flac
 
@@ -209,7 +209,7 @@ def classify(
     Prints a line a file: label, confidence and all probabilities. A file that cannot be read is
     reported, and the exit code is 1 then.
 
-    [bold]Example:[/bold] genrestream classify --labels-from-dirs genres/
+    For example: genrestream classify --labels-from-dirs genres/
     """
     from services.commands import classifying
 
@@ -222,6 +222,8 @@ def classify(
 @app.command()
 def settings(json_lines: Json = False) -> None:
     """List the settings: environment variable, value and meaning."""
+    import json
+
     from services.runtime.settings import Settings, variable_names
 
     current = _settings()
@@ -254,6 +256,8 @@ def _run(work: Coroutine[Any, Any, Any], *, ends_by_signal: bool = False) -> Any
     ends_by_signal
         A signal is the usual end: exit with 0.
     """
+    import asyncio
+
     received: list[int] = []
 
     async def supervised() -> Any:
@@ -285,6 +289,8 @@ def _load_plugins() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    import logging
+
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
     _load_plugins()
     try:

@@ -270,15 +270,26 @@ class StreamWorker(Generic[State, Saved, Output]):
                     self.app.consumer.ack(message)
 
     async def _write(self, states: dict[str, bytes | None]) -> None:
-        """Write states to the changelog, and to the table once they are delivered."""
+        """Write states to the changelog, and to the table once they are delivered.
+
+        The last state of each partition goes alone: the embedded broker (Tansu) takes the first
+        record of the last batch for the end of a log, and recovery reads up to the end.
+        """
         generation, now = self._generation, round(1000 * time.time())
-        pending = [
-            await self._send(
-                self._changelog, self.saved.encode_key(key), value, [], now, self._tp(key).partition
-            )
-            for key, value in states.items()
-        ]
-        await self._delivery_of(pending)
+        last = {self._tp(key).partition: key for key in states}
+        for keys in (states.keys() - set(last.values()), last.values()):
+            pending = [
+                await self._send(
+                    self._changelog,
+                    self.saved.encode_key(key),
+                    states[key],
+                    [],
+                    now,
+                    self._tp(key).partition,
+                )
+                for key in keys
+            ]
+            await self._delivery_of(pending)
         if generation == self._generation:
             for key, value in states.items():
                 self.saved.put(key, value)
