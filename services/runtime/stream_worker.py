@@ -172,7 +172,7 @@ class StreamWorker(Generic[State, Saved, Output]):
     def committable(self, tp: TP) -> int | None:
         """Tell up to where a partition is done with; ``None`` when nothing of it was seen."""
         tracker = self._trackers.get(tp)
-        return tracker.committable if tracker else None
+        return None if tracker is None else tracker.committable  # an empty one is false
 
     # -- delivering --------------------------------------------------------------------------
 
