@@ -208,7 +208,6 @@ class StreamWorker(Generic[State, Saved, Output]):
                     record.key,
                     record.value,
                     headers,
-                    record.timestamp_ms,
                 )
             )
         await self._deliveries.put(_Delivery(tp, key, step, pending, self._generation))
@@ -219,10 +218,11 @@ class StreamWorker(Generic[State, Saved, Output]):
         key: bytes | None,
         value: bytes,
         headers: Headers,
-        timestamp_ms: int,
+        timestamp_ms: int | None = None,
         partition: int | None = None,
     ) -> Awaitable[Any]:
-        seconds = timestamp_ms / 1000
+        """Hand a message over; without a time it gets that of now."""
+        seconds = None if timestamp_ms is None else timestamp_ms / 1000
         return await self.app.producer.send(topic, key, value, partition, seconds, headers)
 
     async def deliver(self) -> None:
