@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.errors import GenrestreamError
+from services.commands.dead_letters import app as dead_letters
 from services.commands.running import run as _run
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or
 topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
 app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
 ModelName = Annotated[
