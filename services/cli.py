@@ -232,7 +232,8 @@ def settings(json_lines: Json = False) -> None:
     ]
     for variable, value, meaning in rows:
         if json_lines:
-            typer.echo(json.dumps({"name": variable, "value": value, "meaning": meaning}))
+            row = {"name": variable, "value": value}
+            typer.echo(json.dumps(row | {"meaning": meaning}, default=str))
         else:
             shown = ",".join(value) if isinstance(value, tuple) else value
             typer.echo(f"{variable}={'' if shown is None else shown}\n    {meaning}")

@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import AudioChunk, encode_chunk_headers
+from services.runtime.security import client_options, explain_refusal
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
-from services.runtime.topics import Topics, no_broker, require_topics
+from services.runtime.topics import Topics, require_topics
 
 _MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 _POLL_MS = 1000
@@ -27,13 +28,13 @@ async def chunk_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """
     await require_topics(settings, [Topics(settings.topic_prefix).chunks])
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.brokers, max_request_size=_MAX_REQUEST_BYTES, acks="all"
+        **client_options(settings), max_request_size=_MAX_REQUEST_BYTES, acks="all"
     )
     try:
         await producer.start()
     except KafkaError as error:
         await producer.stop()
-        raise no_broker(settings.brokers) from error
+        raise await explain_refusal(settings) from error
     try:
         yield producer
     finally:
@@ -72,7 +73,7 @@ class TopicReader:
         """
         counts = await require_topics(self._settings, self._topics)
         consumer = self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.brokers,
+            **client_options(self._settings),
             enable_auto_commit=False,
             max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
         )

@@ -90,7 +90,7 @@ async def read_replays(settings: Settings) -> Replays:
     """Read the notes; none were made when their topic does not exist."""
     replays = Replays({}, {})
     name = Topics(settings.topic_prefix).replays
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         if name not in await admin.list_topics():
             return replays
     async with reading(settings, [name], from_beginning=True) as reader:
@@ -130,7 +130,7 @@ async def select(settings: Settings, wanted: Filter, *, again: bool) -> Selectio
     """
     topics = Topics(settings.topic_prefix)
     sources = (topics.chunks, topics.features)
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         partitions = await count_partitions(admin, sources)
     replays = await read_replays(settings)
     letters: list[Letter] = []

@@ -9,6 +9,7 @@ from mode.utils.queues import FlowControlEvent
 
 from services.runtime.consumer import App
 from services.runtime.core import Core, Outputs
+from services.runtime.security import faust_credentials
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import StreamWorker
 from services.runtime.table import LatestTable
@@ -91,6 +92,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     session = settings.session_timeout_seconds
     return {
         "broker": [f"kafka://{server}" for server in settings.brokers.split(",")],
+        "broker_credentials": faust_credentials(settings),
         "store": "memory://",
         "Table": LatestTable,
         "datadir": Path(tempfile.gettempdir()) / "genrestream-faust",

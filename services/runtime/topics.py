@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from services.runtime.errors import BrokerError
+from services.runtime.security import client_options, explain_refusal
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 
 
@@ -50,32 +51,24 @@ class Topics:
 
 
 @asynccontextmanager
-async def admin_client(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect an admin client.
 
     Raises
     ------
     BrokerError
-        No broker answers.
+        No broker answers, or it refuses us.
     """
-    client = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+    client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=10_000)
     try:
         await client.start()
     except (KafkaError, OSError) as error:
         await client.close()
-        raise no_broker(brokers) from error
+        raise await explain_refusal(settings) from error
     try:
         yield client
     finally:
         await client.close()
-
-
-def no_broker(brokers: str) -> BrokerError:
-    """Return the error that says that no broker answers, and what to do."""
-    return BrokerError(
-        f"no Kafka broker answers at {brokers}: start one (genrestream up) or set "
-        "KAFKA_BOOTSTRAP_SERVERS"
-    )
 
 
 async def create_topics(settings: Settings) -> dict[str, int]:
@@ -91,7 +84,7 @@ async def create_topics(settings: Settings) -> dict[str, int]:
         No broker answers, it refuses, or existing topics do not have equally many partitions.
     """
     topics = Topics(settings.topic_prefix)
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [name for name in topics.all if name not in existing]
         if missing:
@@ -110,7 +103,7 @@ async def create_replay_topic(settings: Settings) -> None:
         No broker answers, or it refuses.
     """
     name = Topics(settings.topic_prefix).replays
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         if name not in await admin.list_topics():
             configs = {"cleanup.policy": "compact"}
             topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
@@ -183,7 +176,7 @@ async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, 
     BrokerError
         One does not, or no broker answers.
     """
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         partitions = await count_partitions(admin, names)
     for name, count in partitions.items():
         if not count:
