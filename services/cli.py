@@ -10,7 +10,6 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
 import sys
-from collections.abc import Coroutine
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Annotated, Any
 import typer
 
 from schemas.errors import GenrestreamError
+from services.commands.dead_letters import app as dead_letters
+from services.commands.running import run as _run
 
 app = typer.Typer(
     name="genrestream",
@@ -34,6 +35,7 @@ worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or
 topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
 app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
 ModelName = Annotated[
@@ -244,37 +246,6 @@ def _settings(**overrides: Any) -> Any:
     from services.runtime.settings import load_settings
 
     return load_settings(**overrides)
-
-
-def _run(work: Coroutine[Any, Any, Any], *, ends_by_signal: bool = False) -> Any:
-    """Run a coroutine; Ctrl-C and SIGTERM cancel it, so that it can put things in order.
-
-    Parameters
-    ----------
-    work
-        What to run.
-    ends_by_signal
-        A signal is the usual end: exit with 0.
-    """
-    import asyncio
-
-    received: list[int] = []
-
-    async def supervised() -> Any:
-        task = asyncio.ensure_future(work)
-
-        def stop(number: int) -> None:
-            received.append(number)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop, number)
-        return await task
-
-    try:
-        return asyncio.run(supervised())
-    except asyncio.CancelledError:
-        raise typer.Exit(0 if ends_by_signal else 128 + received[0]) from None
 
 
 def _exit_by_signal(number: int, _: object) -> None:

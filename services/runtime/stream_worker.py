@@ -163,7 +163,7 @@ class StreamWorker(Generic[State, Saved, Output]):
     def committable(self, tp: TP) -> int | None:
         """Tell up to where a partition is done with; ``None`` when nothing of it was seen."""
         tracker = self._trackers.get(tp)
-        return tracker.committable if tracker else None
+        return None if tracker is None else tracker.committable  # an empty one is false
 
     # -- delivering --------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         logger.warning("dead letter: %s: %s", record.place, letter.error)
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
-        return await self._send(topic, record.key, record.value, headers, record.timestamp_ms)
+        return await self._send(topic, record.key, record.value, headers)
 
     async def _send(
         self,
@@ -211,10 +211,11 @@ class StreamWorker(Generic[State, Saved, Output]):
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
-        timestamp_ms: int,
+        timestamp_ms: int | None = None,
         partition: int | None = None,
     ) -> Awaitable[Any]:
-        seconds = timestamp_ms / 1000
+        """Hand a message over; without a time it gets that of now."""
+        seconds = None if timestamp_ms is None else timestamp_ms / 1000
         return await self.app.producer.send(topic, key, value, partition, seconds, headers)
 
     async def deliver(self) -> None:
