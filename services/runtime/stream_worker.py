@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final, Generic, cast
 
 import faust
@@ -176,6 +177,8 @@ class StreamWorker(Generic[State, Saved, Output]):
     ) -> None:
         """Move a stream on by a step, and publish what came of it."""
         tp = self._tp(key)
+        if step.note:
+            logger.info("%s: %s", cause.place if cause else tp, step.note)
         if step.state is None:
             self._live.pop(key, None)
         else:
@@ -301,8 +304,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         """Wait until what is being processed is delivered and saved, and commit it."""
         self._advancer.halt()
         async with self._processing:
-            await self._deliveries.join()
-            await self._save()
+            await self._save_all()
             await self.app.consumer.commit()
 
     async def on_shutdown(self, *_: Any, **__: Any) -> None:
@@ -341,19 +343,26 @@ class StreamWorker(Generic[State, Saved, Output]):
         timeout = self.core.idle_timeout_seconds
         if timeout is None:
             return
-        idle_since = time.monotonic() - timeout
-        delivery: _Delivery[State, Saved, Output] = _Delivery(self._generation)
-        idle = [(key, live) for key, live in self._live.items() if live.touched < idle_since]
-        for key, live in idle:
-            if self._stopped or not self._caught_up(live.tp):
-                continue
-            step = await self._advancer.run(self.core.close, live.state)
-            if delivery.generation != self._generation:
+        idle_since, generation = time.monotonic() - timeout, self._generation
+        closing = {}
+        for key, live in list(self._live.items()):
+            if live.touched < idle_since and not self._stopped and self._caught_up(live.tp):
+                logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+                closing[key] = await self._advancer.run(self.core.close, live.state)
+        for steps in zip_longest(*closing.values()):
+            await self._save_all()  # of the steps before
+            if generation != self._generation:
                 return
-            logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
-            await self._send_step(delivery, key, step, None)
-        if delivery.steps:
+            delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
+            for key, step in zip(closing, steps, strict=True):
+                if step is not None:
+                    await self._send_step(delivery, key, step, None)
             await self._deliveries.put(delivery)
+
+    async def _save_all(self) -> None:
+        """Save all that was sent, once it is delivered."""
+        await self._deliveries.join()
+        await self._save()
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""
