@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas import (
     SCHEMA_VERSION,
     AudioChunk,
+    DeadLetterReason,
     Event,
     FeatureVector,
     GenrePrediction,
@@ -16,6 +17,7 @@ from schemas import (
     Origin,
     dead_letter_headers,
     decode_chunk,
+    decode_dead_letter,
     decode_event,
     decode_final,
     decode_stream_id,
@@ -23,6 +25,7 @@ from schemas import (
     encode_event,
     encode_event_headers,
     header,
+    original_headers,
 )
 from schemas.asyncapi import EXAMPLE_PREDICTION, EXAMPLE_VECTOR
 from schemas.codec import MAX_SEQUENCE, MAX_STREAM_ID_BYTES
@@ -248,3 +251,23 @@ def test_a_dead_letter_sent_again_tells_of_its_latest_failure_only() -> None:
     assert len(twice) == len(once)
     assert dict(twice)["dead_letter_offset"] == b"9"
     assert dict(twice)["x"] == b"1"
+
+
+def test_the_reason_of_a_dead_letter_comes_back() -> None:
+    origin, error = Origin("audio.chunks", 3, 1042), CorruptAudio("ünd so weiter")
+    headers = dead_letter_headers(origin, 17, "extractor", error, [("x", b"\xff")])
+    reason = decode_dead_letter(headers)
+    assert reason == DeadLetterReason(origin, 17, "extractor", "corrupt-audio", "ünd so weiter")
+    assert original_headers(headers) == [("x", b"\xff")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dead_letter_topic", b""), ("dead_letter_offset", b"one"), ("dead_letter_error", b"\xff")],
+)
+def test_what_is_no_dead_letter_is_refused(name: str, value: bytes) -> None:
+    headers = dead_letter_headers(Origin("t", 0, 1), 17, "extractor", CorruptAudio("broken"), [])
+    with pytest.raises(MessageError):
+        decode_dead_letter([*headers, (name, value)])
+    with pytest.raises(MessageError, match="not a dead letter"):
+        decode_dead_letter([pair for pair in headers if pair[0] != name])
