@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features import Samples, decode
+from schemas.errors import InvalidSamples
 from services.extractor import stream
 from services.extractor.chain import Chain
 from services.extractor.pending import Packed, Pending, pack, unpack
-from services.extractor.state import StreamState
+from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import ExtractorStep, advance
 from tests.audio import integers, noise
-from tests.extractor.streams import CHEAP, END, RECIPE, Recipe, chunk, record, run, vectors
+from tests.extractor.streams import CHEAP, END, RECIPE, chunk, record, run, vectors
 
 floats = st.floats(-64, 64, width=32) | st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0**-16, 1e-40])
 
@@ -111,14 +112,14 @@ def test_the_messages_of_the_first_second_have_a_limit_of_bytes(
         (0, "audio-too-short"),
         (1, "audio-too-short"),
     ]
-    assert "at most 9680 bytes are kept for the first 1 s" in str(letters[0].error)
+    assert "at most 9688 bytes are kept for the first 1 s" in str(letters[0].error)
     large = chunk(integers(noise(1.2, 8_000)), 8_000)
     assert vectors(run([large, END])), "a message of any size is taken if it is enough"
 
 
 def test_a_window_without_features_at_an_idle_end_is_a_dead_letter() -> None:
     def fail(_: Samples) -> Samples:
-        raise stream.AudioTooShort("no features in this")
+        raise InvalidSamples("no features in this")
 
     recipe = Recipe((replace(CHEAP, compute=fail),))
     state = run([chunk(integers(noise(1.2, 8_000)), 8_000)], recipe)[-1].state
