@@ -8,6 +8,8 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from faust.types.transports import ConsumerT
 
+from services.runtime.record_batches import tolerate_header_names
+
 
 class App(faust.App):
     """A faust app with a `CarefulConsumer`; set `committable` before it runs.
@@ -21,6 +23,7 @@ class App(faust.App):
     committable: Callable[[TP], int | None]
 
     def _new_consumer(self) -> ConsumerT:
+        tolerate_header_names()
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]
         return super()._new_consumer()
 
