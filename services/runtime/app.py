@@ -5,11 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-import faust
 from mode.utils.queues import FlowControlEvent
 
 from services.runtime.consumer import App
 from services.runtime.core import Core, Outputs
+from services.runtime.metrics import Metrics
 from services.runtime.security import faust_credentials
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import StreamWorker
@@ -42,7 +42,8 @@ def create_app(
     source: str,
     outputs: Outputs,
     partitions: int,
-) -> faust.App:
+    metrics: Metrics,
+) -> App:
     """Create the faust app of a service.
 
     Parameters
@@ -59,6 +60,8 @@ def create_app(
         Names of the topics to write to.
     partitions
         Number of partitions of `source`.
+    metrics
+        What counts its work.
     """
     app = App(app_id, **_configuration(settings))
     app.flow_control = SingleResume()
@@ -69,7 +72,7 @@ def create_app(
         value_type=bytes,
         extra_topic_configs={"cleanup.policy": "compact"},
     )
-    worker = StreamWorker(app, core, source, table, outputs)
+    worker = app.worker = StreamWorker(app, core, source, table, outputs, metrics)
     cast("LatestTable", table).progress = worker.saved.progress
     app.committable = worker.committable
     topic = app.topic(

@@ -21,6 +21,7 @@ from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
 from services.runtime.saved_states import SavedStates
@@ -66,6 +67,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         Saved states as bytes by key, with a changelog.
     outputs
         Where to write.
+    metrics
+        What counts the work.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         source: str,
         table: TableT[str, bytes],
         outputs: Outputs,
+        metrics: Metrics,
     ) -> None:
         self.app = app
         self.core = core
@@ -82,7 +86,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.outputs = outputs
         self.saved = SavedStates(table, core)
         self._changelog = table.changelog_topic.get_topic_name()
-        self._advancer = Advancer(core)
+        self.metrics = metrics
+        self._advancer = Advancer(core, metrics)
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
@@ -90,6 +95,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._saving = asyncio.Lock()
         self._stopped = False
         self._generation = 0
+        self.is_assigned = False
         self._reset()
 
     def _reset(self) -> None:
@@ -101,6 +107,23 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._released: list[tuple[TP, int]] = []
         self._trackers: dict[TP, OffsetTracker[Any]] = {}
         self._assigned_at: dict[int, float] = {}
+
+    # -- to be seen from other threads -------------------------------------------------------
+
+    @property
+    def live_streams(self) -> int:
+        """Number of open streams."""
+        return len(self._live)
+
+    @property
+    def positions(self) -> dict[int, int | None]:
+        """Next offset to process by assigned partition; ``None`` where no message came yet."""
+        found = {}
+        for partition in list(self._assigned_at):
+            tracker = self._trackers.get(TP(self.source, partition))
+            seen = None if tracker is None else tracker.last_seen
+            found[partition] = None if seen is None else seen + 1
+        return found
 
     # -- consuming ---------------------------------------------------------------------------
 
@@ -129,6 +152,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         for event in events:
             message, record = event.message, to_record(event)
             if self._tracker(message.tp).add(message.offset, message):
+                self.metrics.consumed(record.place)
                 message.value = None  # the log is the buffer: keep the place, not the bytes
                 key = _state_key(message.partition, self.core.stream_id(record))
                 streams.setdefault(key, []).append(record)
@@ -163,7 +187,7 @@ class StreamWorker(Generic[State, Saved, Output]):
     def committable(self, tp: TP) -> int | None:
         """Tell up to where a partition is done with; ``None`` when nothing of it was seen."""
         tracker = self._trackers.get(tp)
-        return tracker.committable if tracker else None
+        return None if tracker is None else tracker.committable  # an empty one is false
 
     # -- delivering --------------------------------------------------------------------------
 
@@ -223,6 +247,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             delivery = await self._deliveries.get()
             try:
                 await self._delivery_of(delivery.pending)
+                self._count(delivery)
                 if delivery.generation == self._generation:
                     self._settle(delivery)
             finally:
@@ -244,6 +269,11 @@ class StreamWorker(Generic[State, Saved, Output]):
             reason = f"the broker did not take a message of the {self.core.service}: {error!r}"
             await self.app.crash(DeliveryError(reason))
             raise
+
+    def _count(self, delivery: _Delivery[State, Saved, Output]) -> None:
+        now = time.time()
+        for _, _, step in delivery.steps:
+            self.metrics.delivered(step, self.outputs, now)
 
     # -- saving ------------------------------------------------------------------------------
 
@@ -300,6 +330,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def on_revoked(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand and forget the rest: the next owner replays it from the log."""
+        self.is_assigned = False
         await self.drain()
         self._reset()
         self._advancer.resume()
@@ -310,6 +341,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._assigned_at = {
             tp.partition: time.monotonic() for tp in assigned if tp.topic == self.source
         }
+        self.is_assigned = True
         partitions = ", ".join(map(str, sorted(self._assigned_at))) or "none"
         logger.info("%s ready: %s, partitions %s", self.core.service, self.source, partitions)
 
