@@ -29,19 +29,23 @@ _CONTENT_TYPES: Final[dict[Codec, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Streams of so many windows each, sent side by side; each ends with its last chunk.
+    """Streams that are sent side by side.
 
     Attributes
     ----------
     name
         Begins the stream ids, which must be fresh.
-    chunk_seconds
-        Length of a chunk; it divides the window.
+    streams, seconds
+        How many there are, and the audio of each.
+    chunk_seconds, codec
+        Of the messages.
+    final
+        Whether the streams end with their last chunk.
     """
 
     name: str
     streams: int
-    windows: int
+    seconds: float
     chunk_seconds: float = WINDOW_SECONDS
     codec: Codec = "flac"
     final: bool = True
@@ -49,17 +53,17 @@ class Load:
     @property
     def audio_seconds(self) -> float:
         """Seconds of audio in all streams together."""
-        return self.streams * self.windows * WINDOW_SECONDS
+        return self.streams * self.seconds
 
     @property
     def predictions(self) -> int:
-        """How many predictions must come of it."""
-        return self.streams * self.windows
+        """How many predictions must come of whole windows."""
+        return self.streams * int(self.seconds / WINDOW_SECONDS)
 
     def chunks(self) -> Iterator[AudioChunk]:
         """Yield the chunks in the order of sending: the first of every stream, then the second."""
         data = encoded(self.codec, self.chunk_seconds)
-        count = round(self.windows * WINDOW_SECONDS / self.chunk_seconds)
+        count = round(self.seconds / self.chunk_seconds)
         for number in range(count):
             for stream in range(self.streams):
                 yield AudioChunk(

@@ -37,9 +37,9 @@ class Case:
     @property
     def load(self) -> Load:
         """The streams, as long as `seconds` allows."""
-        windows = max(1, round(self.seconds / self.streams / 3.0))
+        seconds = 3.0 * max(1, round(self.seconds / self.streams / 3.0))
         name = f"{self.codec}-{self.chunk_seconds:g}-{self.streams}"
-        return Load(name, self.streams, windows, self.chunk_seconds, self.codec)
+        return Load(name, self.streams, seconds, self.chunk_seconds, self.codec)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def running_system(
 
 async def warm_up(system: System) -> None:
     """Wait until every partition is served and every kernel compiled."""
-    load = Load("warm-up", streams=4 * system.settings.partitions, windows=2)
+    load = Load("warm-up", streams=4 * system.settings.partitions, seconds=6.0)
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
         await send(producer, system.settings, load)
         await listener.take(load.predictions)

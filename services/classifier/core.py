@@ -116,9 +116,9 @@ class Classifier:
         found = iter(np.concatenate(runs).tolist())
         return [next(found) if values else [] for values in vectors]
 
-    def close(self, state: Score) -> ClassifierStep:
+    def close(self, state: Score) -> list[ClassifierStep]:
         """Leave a stream open: the extractor ends it."""
-        return Step(state)
+        return [Step(state)]
 
     def is_open(self, saved: Score) -> bool:  # noqa: ARG002 - asked for by Core
         """Streams need no closing here."""

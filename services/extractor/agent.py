@@ -2,7 +2,7 @@
 
 from features import feature_set
 from services.extractor.core import Extractor
-from services.extractor.stream import Recipe
+from services.extractor.state import Recipe
 from services.runtime.app import create_app
 from services.runtime.consumer import App
 from services.runtime.core import Outputs

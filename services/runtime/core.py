@@ -39,8 +39,11 @@ class Core(Protocol[State, Saved, Output]):
     def advance(self, state: State | None, record: Record) -> Sequence[Step[State, Saved, Output]]:
         """Take in a message; bad input becomes a dead letter, nothing is raised for it."""
 
-    def close(self, state: State) -> Step[State, Saved, Output]:
-        """End a stream that went idle."""
+    def close(self, state: State) -> Sequence[Step[State, Saved, Output]]:
+        """End a stream that went idle.
+
+        What a step saves must be in the changelog before the next one is published.
+        """
 
     def is_open(self, saved: Saved) -> bool:
         """Tell whether a saved stream still waits for an end."""

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final, Generic, cast
 
 import faust
@@ -200,6 +201,8 @@ class StreamWorker(Generic[State, Saved, Output]):
     ) -> None:
         """Move a stream on by a step, and publish what came of it."""
         tp = self._tp(key)
+        if step.note:
+            logger.info("%s: %s", cause.place if cause else tp, step.note)
         if step.state is None:
             self._live.pop(key, None)
         else:
@@ -227,7 +230,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         logger.warning("dead letter: %s: %s", record.place, letter.error)
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
-        return await self._send(topic, record.key, record.value, headers, record.timestamp_ms)
+        return await self._send(topic, record.key, record.value, headers)
 
     async def _send(
         self,
@@ -235,10 +238,11 @@ class StreamWorker(Generic[State, Saved, Output]):
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
-        timestamp_ms: int,
+        timestamp_ms: int | None = None,
         partition: int | None = None,
     ) -> Awaitable[Any]:
-        seconds = timestamp_ms / 1000
+        """Hand a message over; without a time it gets that of now."""
+        seconds = None if timestamp_ms is None else timestamp_ms / 1000
         return await self.app.producer.send(topic, key, value, partition, seconds, headers)
 
     async def deliver(self) -> None:
@@ -300,15 +304,26 @@ class StreamWorker(Generic[State, Saved, Output]):
                     self.app.consumer.ack(message)
 
     async def _write(self, states: dict[str, bytes | None]) -> None:
-        """Write states to the changelog, and to the table once they are delivered."""
+        """Write states to the changelog, and to the table once they are delivered.
+
+        The last state of each partition goes alone: the embedded broker (Tansu) takes the first
+        record of the last batch for the end of a log, and recovery reads up to the end.
+        """
         generation, now = self._generation, round(1000 * time.time())
-        pending = [
-            await self._send(
-                self._changelog, self.saved.encode_key(key), value, [], now, self._tp(key).partition
-            )
-            for key, value in states.items()
-        ]
-        await self._delivery_of(pending)
+        last = {self._tp(key).partition: key for key in states}
+        for keys in (states.keys() - set(last.values()), last.values()):
+            pending = [
+                await self._send(
+                    self._changelog,
+                    self.saved.encode_key(key),
+                    states[key],
+                    [],
+                    now,
+                    self._tp(key).partition,
+                )
+                for key in keys
+            ]
+            await self._delivery_of(pending)
         if generation == self._generation:
             for key, value in states.items():
                 self.saved.put(key, value)
@@ -319,8 +334,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         """Wait until what is being processed is delivered and saved, and commit it."""
         self._advancer.halt()
         async with self._processing:
-            await self._deliveries.join()
-            await self._save()
+            await self._save_all()
             await self.app.consumer.commit()
 
     async def on_shutdown(self, *_: Any, **__: Any) -> None:
@@ -361,19 +375,26 @@ class StreamWorker(Generic[State, Saved, Output]):
         timeout = self.core.idle_timeout_seconds
         if timeout is None:
             return
-        idle_since = time.monotonic() - timeout
-        delivery: _Delivery[State, Saved, Output] = _Delivery(self._generation)
-        idle = [(key, live) for key, live in self._live.items() if live.touched < idle_since]
-        for key, live in idle:
-            if self._stopped or not self._caught_up(live.tp):
-                continue
-            step = await self._advancer.run(self.core.close, live.state)
-            if delivery.generation != self._generation:
+        idle_since, generation = time.monotonic() - timeout, self._generation
+        closing = {}
+        for key, live in list(self._live.items()):
+            if live.touched < idle_since and not self._stopped and self._caught_up(live.tp):
+                logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+                closing[key] = await self._advancer.run(self.core.close, live.state)
+        for steps in zip_longest(*closing.values()):
+            await self._save_all()  # of the steps before
+            if generation != self._generation:
                 return
-            logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
-            await self._send_step(delivery, key, step, None)
-        if delivery.steps:
+            delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
+            for key, step in zip(closing, steps, strict=True):
+                if step is not None:
+                    await self._send_step(delivery, key, step, None)
             await self._deliveries.put(delivery)
+
+    async def _save_all(self) -> None:
+        """Save all that was sent, once it is delivered."""
+        await self._deliveries.join()
+        await self._save()
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -37,6 +38,11 @@ class Topics:
     def dead_letters(self) -> str:
         """What could not be processed."""
         return f"{self.prefix}audio.dead-letter"
+
+    @property
+    def replays(self) -> str:
+        """Notes of which dead letters were sent back; made when the first one is."""
+        return f"{self.dead_letters}.replays"
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -88,6 +94,22 @@ async def create_topics(settings: Settings) -> dict[str, int]:
     return partitions
 
 
+async def create_replay_topic(settings: Settings) -> None:
+    """Create the topic that notes which dead letters were sent back, if it does not exist.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or it refuses.
+    """
+    name = Topics(settings.topic_prefix).replays
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            configs = {"cleanup.policy": "compact"}
+            topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
+            _check_created(await admin.create_topics([topic]))
+
+
 def check_equal_partitions(topics: Topics, partitions: Mapping[str, int]) -> None:
     """Refuse chunks and features that do not have equally many partitions.
 
@@ -116,6 +138,10 @@ async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Se
             for name in names
         ]
     )
+    _check_created(response)
+
+
+def _check_created(response: Any) -> None:
     for name, code, *detail in response.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
