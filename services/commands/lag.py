@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import logging.config
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from services.classifier.model import load_model
 from services.extractor.agent import extractor_group
 from services.runtime.http_port import Answer, serve
 from services.runtime.lag import LagReader, PartitionLag, read_once
+from services.runtime.logs import log_configuration
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics, require_topics
 from services.runtime.watch import build_info, group_lag
@@ -77,6 +79,7 @@ async def serve_lag(settings: Settings) -> None:
     """
     if not settings.http_port:
         raise SettingsError("GENRESTREAM_HTTP_PORT is not set: choose a port to serve metrics on")
+    logging.config.dictConfig(log_configuration(settings.log_level, settings.log_format))
     readers = await _readers(settings)
     exporter = LagExporter()
     registry = CollectorRegistry()

@@ -80,7 +80,7 @@ def _run(
     worker = PunctualWorker(
         app,
         loglevel=settings.log_level,
-        logging_config=log_configuration(settings.log_level),
+        logging_config=log_configuration(settings.log_level, settings.log_format),
         redirect_stdouts=False,
         quiet=True,
     )

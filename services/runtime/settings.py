@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="DEBUG shows what faust and aiokafka do, too"
     )
+    log_format: Literal["auto", "human", "json"] = Field(
+        "auto", description="json is an object a line; auto is human on a terminal, json elsewhere"
+    )
 
     @field_validator("bootstrap_servers")
     @classmethod

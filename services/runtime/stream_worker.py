@@ -16,16 +16,17 @@ from typing import Any, Final, Generic, cast
 import faust
 from faust.types import TP, EventT, StreamT, TableT
 
-from schemas import Headers, encode_event, encode_event_headers, header
-from schemas.errors import MessageError
+from schemas import Headers, encode_event, encode_event_headers
 from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.logs import message_fields
 from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
 from services.runtime.saved_states import SavedStates
+from services.runtime.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         Where to write.
     metrics
         What counts the work.
+    tracer
+        What carries trace context on.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         table: TableT[str, bytes],
         outputs: Outputs,
         metrics: Metrics,
+        tracer: Tracer,
     ) -> None:
         self.app = app
         self.core = core
@@ -88,6 +92,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.saved = SavedStates(table, core)
         self._changelog = table.changelog_topic.get_topic_name()
         self.metrics = metrics
+        self._tracer = tracer
         self._advancer = Advancer(core, metrics)
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
@@ -157,6 +162,7 @@ class StreamWorker(Generic[State, Saved, Output]):
                 message.value = None  # the log is the buffer: keep the place, not the bytes
                 key = _state_key(message.partition, self.core.stream_id(record))
                 streams.setdefault(key, []).append(record)
+        began_ns = time.time_ns()
         turns = [Turn(self._state(key), records) for key, records in streams.items()]
         results = await self._advancer.advance(turns)
         if generation != self._generation:
@@ -164,8 +170,9 @@ class StreamWorker(Generic[State, Saved, Output]):
         delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
         for (key, records), result in zip(streams.items(), results, strict=True):
             for record, steps in zip(records, result, strict=False):  # fewer after a halt
-                for step in steps:
-                    await self._send_step(delivery, key, step, record)
+                with self._tracer.span(record, began_ns) as traceparent:
+                    for step in steps:
+                        await self._send_step(delivery, key, step, record, traceparent)
         await self._deliveries.put(delivery)
 
     def _state(self, key: str) -> State | None:
@@ -197,12 +204,14 @@ class StreamWorker(Generic[State, Saved, Output]):
         delivery: _Delivery[State, Saved, Output],
         key: str,
         step: Step[State, Saved, Output],
-        cause: Record | None,
+        cause: Record | None = None,
+        traceparent: str | None = None,
     ) -> None:
         """Move a stream on by a step, and publish what came of it."""
         tp = self._tp(key)
         if step.note:
-            logger.info("%s: %s", cause.place if cause else tp, step.note)
+            fields = self._log_fields(cause) if cause else {"stream": _stream_id(key)}
+            logger.info("%s: %s", cause.place if cause else tp, step.note, extra=fields)
         if step.state is None:
             self._live.pop(key, None)
         else:
@@ -210,7 +219,6 @@ class StreamWorker(Generic[State, Saved, Output]):
         if step.saved is not None:
             self._unsaved[key] = step.saved
         delivery.steps.append((tp, key, step))
-        traceparent = _traceparent(cause)
         for event in step.events:
             delivery.pending.append(
                 await self._send(
@@ -227,10 +235,15 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
-        logger.warning("dead letter: %s: %s", record.place, letter.error)
+        logger.warning(
+            "dead letter: %s: %s", record.place, letter.error, extra=self._log_fields(record)
+        )
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
+
+    def _log_fields(self, record: Record) -> dict[str, Any]:
+        return message_fields(record, self.core.service, self.core.stream_id(record))
 
     async def _send(
         self,
@@ -379,7 +392,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         closing = {}
         for key, live in list(self._live.items()):
             if live.touched < idle_since and not self._stopped and self._caught_up(live.tp):
-                logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+                fields = {"service": self.core.service, "stream": _stream_id(key)}
+                logger.info("stream %s is idle: closed", _stream_id(key), extra=fields)
                 closing[key] = await self._advancer.run(self.core.close, live.state)
         for steps in zip_longest(*closing.values()):
             await self._save_all()  # of the steps before
@@ -388,7 +402,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
             for key, step in zip(closing, steps, strict=True):
                 if step is not None:
-                    await self._send_step(delivery, key, step, None)
+                    await self._send_step(delivery, key, step)
             await self._deliveries.put(delivery)
 
     async def _save_all(self) -> None:
@@ -435,10 +449,3 @@ def _state_key(partition: int, stream_id: str) -> str:
 
 def _stream_id(key: str) -> str:
     return key.partition("/")[2]
-
-
-def _traceparent(cause: Record | None) -> str | None:
-    try:
-        return header(cause.headers, "traceparent") if cause else None
-    except MessageError:
-        return None
