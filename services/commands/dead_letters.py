@@ -60,8 +60,8 @@ def list_command(
     The first column, PARTITION:OFFSET, is what show and replay take. State tells which were sent
     back, and which are what failed again after that.
 
-    Examples:
-
+    Examples
+    --------
     genrestream dead-letters list --error corrupt-audio --since 2h
 
     genrestream dead-letters list --count
@@ -123,8 +123,8 @@ def replay(
     What was sent back is noted in the topic audio.dead-letter.replays and left out the next time;
     --again sends it once more. What fails again is a new dead letter.
 
-    Examples:
-
+    Examples
+    --------
     genrestream dead-letters replay --error internal-error --since 1d
 
     genrestream dead-letters replay 1:57 1:58 --yes
