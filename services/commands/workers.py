@@ -10,6 +10,7 @@ from typing import Final
 
 import faust
 import numpy as np
+import uvloop
 
 from features import FeatureSet
 from services.classifier.agent import create_classifier
@@ -58,6 +59,7 @@ def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) ->
     topics = Topics(settings.topic_prefix)
     partitions = asyncio.run(require_topics(settings, topics.all))
     check_equal_partitions(topics, partitions)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
     app = create(partitions[getattr(topics, source)])
     worker = PunctualWorker(
         app,
