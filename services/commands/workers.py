@@ -12,6 +12,7 @@ from typing import Final
 
 import faust
 import numpy as np
+import uvloop
 
 from features import FeatureSet
 from services.classifier.agent import create_classifier
@@ -74,6 +75,7 @@ def _run(
     partitions = asyncio.run(require_topics(settings, topics.all))
     check_equal_partitions(topics, partitions)
     count = partitions[getattr(topics, source)]
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
     app = create(count)
     if settings.http_port:
         _watch(app, settings, count, is_warm).start(settings)
