@@ -38,8 +38,9 @@ test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SE
 test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under load, on both brokers
 	$(BIN)/python -m pytest -m faults --broker both tests/faults $(FAULTS)
 
-bench: $(VENV)/.dev ## Measure the extraction of features against librosa and the bare transform
-	$(BIN)/python -m benchmarks.extraction
+bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
+	set -e; for name in extraction pipeline latency memory startup; do \
+		$(BIN)/python -m benchmarks.$$name; done
 
 lint: $(VENV)/.dev ## Ruff, mypy and the import contract
 	$(BIN)/ruff check .
