@@ -20,6 +20,8 @@ Headers = list[tuple[str, bytes]]
 Event = FeatureVector | GenrePrediction
 
 MAX_STREAM_ID_BYTES: Final = 1024
+#: The largest integer that every JSON reader keeps exact.
+MAX_SEQUENCE: Final = 2**53 - 1
 
 _EVENT_TYPES: Final = {
     FeatureVector: ("genrestream.feature_vector.v1", "genrestream/extractor"),
@@ -70,6 +72,7 @@ def decode_chunk(
         stream_id=decode_stream_id(key),
         content_type=header(headers, "content-type"),
         final=decode_final(headers),
+        sequence=decode_sequence(headers),
         traceparent=header(headers, "traceparent"),
     )
 
@@ -111,6 +114,26 @@ def decode_final(headers: Iterable[tuple[str, bytes]]) -> bool:
     return _BOOLEANS[text.lower()]
 
 
+def decode_sequence(headers: Iterable[tuple[str, bytes]]) -> int | None:
+    """Read the number of a chunk in its stream, ``None`` when the producer does not count.
+
+    Raises
+    ------
+    MessageError
+        The header ``sequence`` is no decimal integer from 0 to `MAX_SEQUENCE`.
+    """
+    text = header(headers, "sequence")
+    if text is None:
+        return None
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQUENCE))
+    if not digits or int(text) > MAX_SEQUENCE:
+        raise MessageError(
+            f"header 'sequence' is {text[:40]!r}: number the chunks of a stream 0, 1, 2 and so on, "
+            f"in decimal digits, up to {MAX_SEQUENCE}; or leave the header out"
+        )
+    return int(text)
+
+
 def encode_chunk_headers(chunk: AudioChunk) -> Headers:
     """Return the headers that `decode_chunk` reads."""
     headers: Headers = []
@@ -118,6 +141,8 @@ def encode_chunk_headers(chunk: AudioChunk) -> Headers:
         headers.append(("content-type", chunk.content_type.encode()))
     if chunk.final:
         headers.append(("final", b"true"))
+    if chunk.sequence is not None:
+        headers.append(("sequence", b"%d" % chunk.sequence))
     if chunk.traceparent:
         headers.append(("traceparent", chunk.traceparent.encode()))
     return headers

@@ -9,11 +9,9 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
-import json
-import logging
 import sys
 from enum import StrEnum
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +27,9 @@ app = typer.Typer(
     epilog="Settings are environment variables: see genrestream settings.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich would take as long to import as all else together
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},
 )
 worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or SIGTERM.")
 topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
@@ -63,6 +62,8 @@ def root(
     ] = False,
 ) -> None:
     """Live music-genre labels over Kafka: audio chunks in, genre predictions out."""
+    from importlib.metadata import version
+
     if show_version:
         typer.echo(version("genrestream"))
         raise typer.Exit
@@ -81,7 +82,7 @@ def demo(
     A broker is started in memory unless KAFKA_BOOTSTRAP_SERVERS is set. Ends when every file has
     its final prediction.
 
-    [bold]Example:[/bold] genrestream demo song.mp3 other.flac
+    For example: genrestream demo song.mp3 other.flac
     """
     from services.commands.demo import demo as run
 
@@ -158,7 +159,7 @@ def produce(
 ) -> None:
     """Send audio to audio.chunks.
 
-    [bold]Examples:[/bold]
+    For example:
 
     genrestream produce song.flac
 
@@ -210,7 +211,7 @@ def classify(
     Prints a line a file: label, confidence and all probabilities. A file that cannot be read is
     reported, and the exit code is 1 then.
 
-    [bold]Example:[/bold] genrestream classify --labels-from-dirs genres/
+    For example: genrestream classify --labels-from-dirs genres/
     """
     from services.commands import classifying
 
@@ -223,6 +224,8 @@ def classify(
 @app.command()
 def settings(json_lines: Json = False) -> None:
     """List the settings: environment variable, value and meaning."""
+    import json
+
     from services.runtime.settings import Settings, variable_names
 
     current = _settings()
@@ -257,6 +260,8 @@ def _load_plugins() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    import logging
+
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
     _load_plugins()
     try:

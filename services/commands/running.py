@@ -1,6 +1,5 @@
 """Run what a command does, so that Ctrl-C and SIGTERM let it put things in order."""
 
-import asyncio
 import signal
 from collections.abc import Coroutine
 from typing import Any
@@ -23,6 +22,8 @@ def run(work: Coroutine[Any, Any, Any], *, ends_by_signal: bool = False) -> Any:
     typer.Exit
         A signal came.
     """
+    import asyncio  # not before a command runs: --help needs none
+
     received: list[int] = []
 
     async def supervised() -> Any:

@@ -28,7 +28,7 @@ from schemas import (
     original_headers,
 )
 from schemas.asyncapi import EXAMPLE_PREDICTION, EXAMPLE_VECTOR
-from schemas.codec import MAX_STREAM_ID_BYTES
+from schemas.codec import MAX_SEQUENCE, MAX_STREAM_ID_BYTES
 from schemas.errors import CorruptAudio, MessageError
 from tests.schemas.events import feature_vectors, predictions
 
@@ -53,6 +53,7 @@ def test_prediction_round_trip(prediction: GenrePrediction) -> None:
         stream_id=st.none() | st.text(min_size=1, max_size=MAX_STREAM_ID_BYTES // 4),
         content_type=st.none() | printable,
         final=st.booleans(),
+        sequence=st.none() | st.integers(0, MAX_SEQUENCE),
         traceparent=st.none() | printable,
     )
 )
@@ -101,9 +102,10 @@ def test_bad_events_are_refused_in_words(data: bytes | None, reason: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", sorted(json.loads(encode_event(EXAMPLE_VECTOR)).keys() - {"final"})
+    "name",
+    sorted(json.loads(encode_event(EXAMPLE_VECTOR)).keys() - {"final", "missing_chunks"}),
 )
-def test_every_field_but_final_is_required(name: str) -> None:
+def test_every_field_without_a_default_is_required(name: str) -> None:
     fields = json.loads(encode_event(EXAMPLE_VECTOR))
     del fields[name]
     with pytest.raises(MessageError, match=f"missing required field `{name}`"):
@@ -156,7 +158,32 @@ def test_bad_final(value: bytes) -> None:
         decode_chunk(b"a", b"", [("final", value)])
 
 
-@pytest.mark.parametrize("name", ["content-type", "traceparent"])
+@pytest.mark.parametrize(
+    ("value", "sequence"), [(b"0", 0), (b" 007 ", 7), (b"%d" % MAX_SEQUENCE, MAX_SEQUENCE)]
+)
+def test_sequence(value: bytes, sequence: int) -> None:
+    assert decode_chunk(b"a", b"", [("Sequence", value)]).sequence == sequence
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"-1",
+        b"1.5",
+        b"0x1",
+        b"first",
+        "\u0664".encode(),
+        b"%d" % (MAX_SEQUENCE + 1),
+        b"9" * 99,
+    ],
+)
+def test_bad_sequence(value: bytes) -> None:
+    with pytest.raises(MessageError, match=r"header 'sequence' is .*in decimal digits, up to 9007"):
+        decode_chunk(b"a", b"", [("sequence", value)])
+
+
+@pytest.mark.parametrize("name", ["content-type", "traceparent", "sequence"])
 def test_headers_must_be_text(name: str) -> None:
     with pytest.raises(MessageError, match=f"header '{name}' is not UTF-8: b'.xff'"):
         decode_chunk(b"a", b"", [(name, b"\xff")])
