@@ -22,6 +22,7 @@ from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.letter_log import LetterLog
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
 from services.runtime.saved_states import SavedStates
@@ -84,6 +85,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.saved = SavedStates(table, core)
         self._changelog = table.changelog_topic.get_topic_name()
         self._advancer = Advancer(core)
+        self._letter_log = LetterLog()
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
@@ -203,7 +205,8 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
-        logger.warning("dead letter: %s: %s", record.place, letter.error)
+        if line := self._letter_log.line(letter, time.monotonic()):
+            logger.warning("%s", line)
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
@@ -334,6 +337,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         while True:
             for _ in range(_SAVED_SWEEP_EVERY):
                 await asyncio.sleep(_SWEEP_SECONDS)
+                if line := self._letter_log.summary(time.monotonic()):
+                    logger.warning("%s", line)
                 async with self._processing:
                     await self._close_idle()
             async with self._processing:
