@@ -21,6 +21,7 @@ from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.letter_log import LetterLog
 from services.runtime.logs import message_fields
 from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
@@ -94,6 +95,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.metrics = metrics
         self._tracer = tracer
         self._advancer = Advancer(core, metrics)
+        self._letter_log = LetterLog()
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
@@ -235,9 +237,8 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
-        logger.warning(
-            "dead letter: %s: %s", record.place, letter.error, extra=self._log_fields(record)
-        )
+        if line := self._letter_log.line(letter, time.monotonic()):
+            logger.warning("%s", line, extra=self._log_fields(record))
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
@@ -379,6 +380,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         while True:
             for _ in range(_SAVED_SWEEP_EVERY):
                 await asyncio.sleep(_SWEEP_SECONDS)
+                if line := self._letter_log.summary(time.monotonic()):
+                    logger.warning("%s", line)
                 async with self._processing:
                     await self._close_idle()
             async with self._processing:

@@ -50,7 +50,7 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     classifier = Classifier(model, settings.silence_dbfs)
     topics = Topics(settings.topic_prefix)
     ordered = sorted(chunks, key=lambda record: (record.partition, record.offset))
-    vectors, letters = _fold(extractor, [_record(record) for record in ordered])
+    vectors, letters = _fold(extractor, [to_record(record) for record in ordered])
     answers, _ = _fold(classifier, list(_feature_records(vectors, topics.features)))
     return Expected(
         {event.event_id: encode_event(event) for event, _ in vectors},
@@ -62,19 +62,41 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
 
 def _fold(core: Core[Any, Any, Any], records: Sequence[Record]) -> tuple[list[Any], list[Origin]]:
     """Run a core over records; return its events with their times, and its dead letters' places."""
-    states: dict[str, Any] = {}
+    fold = Fold(core)
     events: list[Any] = []
     letters: list[Origin] = []
     for record in records:
-        stream_id = core.stream_id(record)
-        for step in core.advance(states.get(stream_id), record):
-            states[stream_id] = step.state
+        for step in fold.steps(record):
             events += [(event, step.timestamp_ms) for event in step.events]
             letters += [letter.record.place for letter in step.dead_letters]
     return events, letters
 
 
-def _record(record: Any) -> Record:
+class Fold:
+    """Runs a core over the records of a topic, each partition in its order, as a worker does."""
+
+    def __init__(self, core: Core[Any, Any, Any]) -> None:
+        self._core = core
+        self._live: dict[tuple[int, str], Any] = {}
+        self._saved: dict[tuple[int, str], Any] = {}
+
+    def steps(self, record: Record) -> Sequence[Any]:
+        """Take in a record."""
+        stream_id = self._core.stream_id(record)
+        key = record.place.partition, stream_id
+        state = self._live.pop(key, None)
+        if state is None and key in self._saved:
+            state = self._core.resume(stream_id, self._saved[key])
+        steps = self._core.advance(state, record)
+        for step in steps:
+            if step.saved is not None:
+                self._saved[key] = step.saved
+        if steps[-1].state is not None:
+            self._live[key] = steps[-1].state
+        return steps
+
+
+def to_record(record: Any) -> Record:
     return Record(
         Origin(record.topic, record.partition, record.offset),
         record.timestamp,
