@@ -1,12 +1,16 @@
 """faust's consumer, without its ways to lose messages and to crash (faust-streaming 0.15.3)."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import faust
-from faust.transport.drivers.aiokafka import Consumer
+from aiokafka import AIOKafkaConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.transports import ConsumerT
+
+from services.runtime.settings import FETCH_WAIT_MS
 
 
 class App(faust.App):
@@ -38,6 +42,9 @@ class CarefulConsumer(Consumer):
     is in the "hole", be it processed or not.
     """
 
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition to where a new owner would begin."""
         committed = await super().seek_to_committed()
@@ -66,3 +73,12 @@ class CarefulConsumer(Consumer):
         for book in (self._acked, self._acked_index, self._gap):
             book.pop(tp, None)
         return cast("App", self.app).committable(tp)
+
+
+class PromptThread(AIOKafkaConsumerThread):
+    """faust's thread for the consumer, whose fetches would be held back for 1.5 s."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
