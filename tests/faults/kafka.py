@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,8 @@ class Kafka:
     ----------
     folder
         An empty folder for its log and settings.
+    settings
+        Broker settings beside our own.
 
     Attributes
     ----------
@@ -58,8 +61,9 @@ class Kafka:
         Its bootstrap address, the same after a restart.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
         self._folder = folder
+        self._settings = settings or {}
         self._controller = f"{HOST}:{free_port()}"
         self.address = f"{HOST}:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,6 +75,7 @@ class Kafka:
         listeners = f"PLAINTEXT://{self.address},CONTROLLER://{self._controller}"
         settings = {
             **_SETTINGS,
+            **self._settings,
             "listeners": listeners,
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "controller.quorum.bootstrap.servers": self._controller,
