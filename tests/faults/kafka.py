@@ -24,7 +24,8 @@ _MAVEN_SECONDS: Final = 300.0
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _CLUSTER_ID: Final = "Z2VucmVzdHJlYW0tdGVzdA"
-_SETTINGS: Final = {
+#: Of any broker for tests.
+SETTINGS: Final = {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.listener.names": "CONTROLLER",
@@ -74,7 +75,7 @@ class Kafka:
     def _write_properties(self) -> None:
         listeners = f"PLAINTEXT://{self.address},CONTROLLER://{self._controller}"
         settings = {
-            **_SETTINGS,
+            **SETTINGS,
             **self._settings,
             "listeners": listeners,
             "advertised.listeners": f"PLAINTEXT://{self.address}",

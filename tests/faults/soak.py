@@ -26,9 +26,9 @@ from services.runtime.settings import Settings
 from services.runtime.topics import Topics
 from tests.audio import encode, integers, music
 from tests.broker.harness import fresh_settings
+from tests.faults.brokers import start_kafka
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew
-from tests.faults.kafka import Kafka
 from tests.faults.memory import MemoryWatch, resident_mb
 
 _RATE = 22_050
@@ -220,8 +220,7 @@ def _broker() -> Iterator[str]:
         yield named
         return
     with tempfile.TemporaryDirectory(prefix="genrestream-soak-") as folder:
-        kafka = Kafka(Path(folder), _RETENTION)
-        kafka.start()
+        kafka = start_kafka(Path(folder), _RETENTION)
         try:
             yield kafka.address
         finally:

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from tests.broker.harness import fresh_settings
+from tests.faults.brokers import Broker
 from tests.faults.harness import Outcome, Run, running
-from tests.faults.kafka import Kafka
 from tests.faults.load import Scale, crowd, portions
 from tests.faults.test_workers import FINISH_SECONDS, IDLE_SECONDS
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.faults, pytest.mark.timeout(900)]
 logger = logging.getLogger(__name__)
 
 
-def _run(kafka: Kafka, scale: Scale, fault: str) -> Outcome:
+def _run(kafka: Broker, scale: Scale, fault: str) -> Outcome:
     settings = fresh_settings(kafka.address, f"{fault}.", idle_timeout_seconds=IDLE_SECONDS)
 
     async def scenario() -> Outcome:
@@ -37,12 +37,12 @@ def _run(kafka: Kafka, scale: Scale, fault: str) -> Outcome:
     return asyncio.run(scenario())
 
 
-async def _crash(kafka: Kafka) -> None:
+async def _crash(kafka: Broker) -> None:
     await asyncio.to_thread(kafka.kill)
     await asyncio.to_thread(kafka.start)
 
 
-async def _pause(kafka: Kafka, run: Run) -> None:
+async def _pause(kafka: Broker, run: Run) -> None:
     """Stop the broker process for the time of a long network cut."""
     kafka.send_signal(signal.SIGSTOP)
     await run.until(lambda: False, PAUSE_SECONDS)  # the fault lasts so long, whatever happens
@@ -52,9 +52,9 @@ async def _pause(kafka: Kafka, run: Run) -> None:
 PAUSE_SECONDS = 30.0
 
 
-def test_a_crash_of_the_broker_loses_nothing(kafka: Kafka, scale: Scale) -> None:
+def test_a_crash_of_the_broker_loses_nothing(kafka: Broker, scale: Scale) -> None:
     _run(kafka, scale, "crash").assert_exact()
 
 
-def test_a_pause_of_the_broker_loses_nothing(kafka: Kafka, scale: Scale) -> None:
+def test_a_pause_of_the_broker_loses_nothing(kafka: Broker, scale: Scale) -> None:
     _run(kafka, scale, "pause").assert_exact()
