@@ -44,8 +44,9 @@ fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--mes
 soak: $(VENV)/.dev ## Play 100 live streams for 20 minutes on Apache Kafka (SOAK="--minutes N --streams N")
 	$(BIN)/python -m tests.faults.soak $(SOAK)
 
-bench: $(VENV)/.dev ## Measure the extraction of features against librosa and the bare transform
-	$(BIN)/python -m benchmarks.extraction
+bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
+	set -e; for name in extraction pipeline latency memory startup; do \
+		$(BIN)/python -m benchmarks.$$name; done
 
 lint: $(VENV)/.dev ## Ruff, mypy and the import contract
 	$(BIN)/ruff check .

@@ -88,7 +88,7 @@ def show(
 ) -> None:
     """Show a dead letter: origin, reason, headers and the first bytes.
 
-    Example: genrestream dead-letters show 1:57 --output chunk.flac
+    For example: genrestream dead-letters show 1:57 --output chunk.flac
     """
     from services.commands import inspecting
     from services.commands.letters import parse_place

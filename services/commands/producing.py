@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,15 +98,22 @@ async def _pcm_chunks(request: ProduceRequest) -> AsyncIterator[TimedChunk]:
     frames = min(round(request.chunk_seconds * rate), LARGEST_RAW_BYTES // frame_bytes)
     size = max(1, frames) * frame_bytes
     content_type = f"audio/pcm;rate={rate};channels={channels};encoding=s16le"
+    numbers = count()
+
+    def timed(data: bytes) -> TimedChunk:
+        chunk = AudioChunk(data, stream_id, content_type, sequence=next(numbers))
+        return TimedChunk(chunk, len(data) / frame_bytes / rate)
+
     waiting = b""
     async for data in read_standard_input():
         waiting += data
         while len(waiting) >= size:
             chunk, waiting = waiting[:size], waiting[size:]
-            yield TimedChunk(AudioChunk(chunk, stream_id, content_type), size / frame_bytes / rate)
+            yield timed(chunk)
     if rest := waiting[: len(waiting) // frame_bytes * frame_bytes]:
-        yield TimedChunk(AudioChunk(rest, stream_id, content_type), len(rest) / frame_bytes / rate)
-    yield TimedChunk(AudioChunk(b"", stream_id, final=True), 0.0)
+        yield timed(rest)
+    end = AudioChunk(b"", stream_id, final=True, sequence=next(numbers))
+    yield TimedChunk(end, 0.0)
 
 
 async def read_standard_input() -> AsyncIterator[bytes]:

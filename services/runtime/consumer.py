@@ -1,7 +1,7 @@
 """faust's consumer, without its ways to lose messages and to crash (faust-streaming 0.15.3)."""
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import faust
 from faust.transport.drivers.aiokafka import Consumer
@@ -16,9 +16,12 @@ class App(faust.App):
     ----------
     committable
         Tells the offset that a partition may be committed at, ``None`` for no change.
+    worker
+        What runs on it.
     """
 
     committable: Callable[[TP], int | None]
+    worker: Any
 
     def _new_consumer(self) -> ConsumerT:
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]

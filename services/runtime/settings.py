@@ -86,8 +86,24 @@ class Settings(BaseSettings):
     session_timeout_seconds: float = Field(
         45.0, ge=3, le=300, description="of the consumer groups; Kafka allows 6 s and more"
     )
+    http_host: str = Field("127.0.0.1", description="address that http_port is bound to")
+    http_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="of a worker's /metrics, /healthz and /readyz, 0 for none; not for demo and up",
+    )
+    stall_seconds: float = Field(
+        60.0,
+        ge=1,
+        le=86_400,
+        description="a worker that makes no progress for so long while messages wait is not alive",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="DEBUG shows what faust and aiokafka do, too"
+    )
+    log_format: Literal["auto", "human", "json"] = Field(
+        "auto", description="json is an object a line; auto is human on a terminal, json elsewhere"
     )
 
     @field_validator("bootstrap_servers")

@@ -16,16 +16,18 @@ from typing import Any, Final, Generic, cast
 import faust
 from faust.types import TP, EventT, StreamT, TableT
 
-from schemas import Headers, encode_event, encode_event_headers, header
-from schemas.errors import MessageError
+from schemas import Headers, encode_event, encode_event_headers
 from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
 from services.runtime.letter_log import LetterLog
+from services.runtime.logs import message_fields
+from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
 from services.runtime.saved_states import SavedStates
+from services.runtime.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,10 @@ class StreamWorker(Generic[State, Saved, Output]):
         Saved states as bytes by key, with a changelog.
     outputs
         Where to write.
+    metrics
+        What counts the work.
+    tracer
+        What carries trace context on.
     """
 
     def __init__(
@@ -77,6 +83,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         source: str,
         table: TableT[str, bytes],
         outputs: Outputs,
+        metrics: Metrics,
+        tracer: Tracer,
     ) -> None:
         self.app = app
         self.core = core
@@ -84,7 +92,9 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.outputs = outputs
         self.saved = SavedStates(table, core)
         self._changelog = table.changelog_topic.get_topic_name()
-        self._advancer = Advancer(core)
+        self.metrics = metrics
+        self._tracer = tracer
+        self._advancer = Advancer(core, metrics)
         self._letter_log = LetterLog()
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
@@ -93,6 +103,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._saving = asyncio.Lock()
         self._stopped = False
         self._generation = 0
+        self.is_assigned = False
         self._reset()
 
     def _reset(self) -> None:
@@ -104,6 +115,23 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._released: list[tuple[TP, int]] = []
         self._trackers: dict[TP, OffsetTracker[Any]] = {}
         self._assigned_at: dict[int, float] = {}
+
+    # -- to be seen from other threads -------------------------------------------------------
+
+    @property
+    def live_streams(self) -> int:
+        """Number of open streams."""
+        return len(self._live)
+
+    @property
+    def positions(self) -> dict[int, int | None]:
+        """Next offset to process by assigned partition; ``None`` where no message came yet."""
+        found = {}
+        for partition in list(self._assigned_at):
+            tracker = self._trackers.get(TP(self.source, partition))
+            seen = None if tracker is None else tracker.last_seen
+            found[partition] = None if seen is None else seen + 1
+        return found
 
     # -- consuming ---------------------------------------------------------------------------
 
@@ -132,9 +160,11 @@ class StreamWorker(Generic[State, Saved, Output]):
         for event in events:
             message, record = event.message, to_record(event)
             if self._tracker(message.tp).add(message.offset, message):
+                self.metrics.consumed(record.place)
                 message.value = None  # the log is the buffer: keep the place, not the bytes
                 key = _state_key(message.partition, self.core.stream_id(record))
                 streams.setdefault(key, []).append(record)
+        began_ns = time.time_ns()
         turns = [Turn(self._state(key), records) for key, records in streams.items()]
         results = await self._advancer.advance(turns)
         if generation != self._generation:
@@ -142,8 +172,9 @@ class StreamWorker(Generic[State, Saved, Output]):
         delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
         for (key, records), result in zip(streams.items(), results, strict=True):
             for record, steps in zip(records, result, strict=False):  # fewer after a halt
-                for step in steps:
-                    await self._send_step(delivery, key, step, record)
+                with self._tracer.span(record, began_ns) as traceparent:
+                    for step in steps:
+                        await self._send_step(delivery, key, step, record, traceparent)
         await self._deliveries.put(delivery)
 
     def _state(self, key: str) -> State | None:
@@ -175,12 +206,14 @@ class StreamWorker(Generic[State, Saved, Output]):
         delivery: _Delivery[State, Saved, Output],
         key: str,
         step: Step[State, Saved, Output],
-        cause: Record | None,
+        cause: Record | None = None,
+        traceparent: str | None = None,
     ) -> None:
         """Move a stream on by a step, and publish what came of it."""
         tp = self._tp(key)
         if step.note:
-            logger.info("%s: %s", cause.place if cause else tp, step.note)
+            fields = self._log_fields(cause) if cause else {"stream": _stream_id(key)}
+            logger.info("%s: %s", cause.place if cause else tp, step.note, extra=fields)
         if step.state is None:
             self._live.pop(key, None)
         else:
@@ -188,7 +221,6 @@ class StreamWorker(Generic[State, Saved, Output]):
         if step.saved is not None:
             self._unsaved[key] = step.saved
         delivery.steps.append((tp, key, step))
-        traceparent = _traceparent(cause)
         for event in step.events:
             delivery.pending.append(
                 await self._send(
@@ -206,10 +238,13 @@ class StreamWorker(Generic[State, Saved, Output]):
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
         if line := self._letter_log.line(letter, time.monotonic()):
-            logger.warning("%s", line)
+            logger.warning("%s", line, extra=self._log_fields(record))
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
+
+    def _log_fields(self, record: Record) -> dict[str, Any]:
+        return message_fields(record, self.core.service, self.core.stream_id(record))
 
     async def _send(
         self,
@@ -230,6 +265,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             delivery = await self._deliveries.get()
             try:
                 await self._delivery_of(delivery.pending)
+                self._count(delivery)
                 if delivery.generation == self._generation:
                     self._settle(delivery)
             finally:
@@ -251,6 +287,11 @@ class StreamWorker(Generic[State, Saved, Output]):
             reason = f"the broker did not take a message of the {self.core.service}: {error!r}"
             await self.app.crash(DeliveryError(reason))
             raise
+
+    def _count(self, delivery: _Delivery[State, Saved, Output]) -> None:
+        now = time.time()
+        for _, _, step in delivery.steps:
+            self.metrics.delivered(step, self.outputs, now)
 
     # -- saving ------------------------------------------------------------------------------
 
@@ -317,6 +358,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def on_revoked(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand and forget the rest: the next owner replays it from the log."""
+        self.is_assigned = False
         await self.drain()
         self._reset()
         self._advancer.resume()
@@ -327,6 +369,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._assigned_at = {
             tp.partition: time.monotonic() for tp in assigned if tp.topic == self.source
         }
+        self.is_assigned = True
         partitions = ", ".join(map(str, sorted(self._assigned_at))) or "none"
         logger.info("%s ready: %s, partitions %s", self.core.service, self.source, partitions)
 
@@ -352,7 +395,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         closing = {}
         for key, live in list(self._live.items()):
             if live.touched < idle_since and not self._stopped and self._caught_up(live.tp):
-                logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+                fields = {"service": self.core.service, "stream": _stream_id(key)}
+                logger.info("stream %s is idle: closed", _stream_id(key), extra=fields)
                 closing[key] = await self._advancer.run(self.core.close, live.state)
         for steps in zip_longest(*closing.values()):
             await self._save_all()  # of the steps before
@@ -361,7 +405,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
             for key, step in zip(closing, steps, strict=True):
                 if step is not None:
-                    await self._send_step(delivery, key, step, None)
+                    await self._send_step(delivery, key, step)
             await self._deliveries.put(delivery)
 
     async def _save_all(self) -> None:
@@ -408,10 +452,3 @@ def _state_key(partition: int, stream_id: str) -> str:
 
 def _stream_id(key: str) -> str:
     return key.partition("/")[2]
-
-
-def _traceparent(cause: Record | None) -> str | None:
-    try:
-        return header(cause.headers, "traceparent") if cause else None
-    except MessageError:
-        return None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas import FeatureVector, Origin
 from services.runtime.advancing import Advancer, processors
 from services.runtime.core import Turn
+from services.runtime.metrics import Metrics
 from services.runtime.records import Record, Step
 from services.runtime.table import Progress
 
@@ -84,7 +85,9 @@ def a_record(stream: str, value: bytes, offset: int) -> Record:
 
 
 def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False) -> Any:
-    advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(core)
+    advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(
+        core, Metrics("extractor", "group", "audio.chunks")
+    )
     if halted:
         advancer.halt()
     turns: list[Turn[Seen]] = [Turn(None, records) for records in streams.values()]

@@ -13,7 +13,7 @@ def test_the_first_letters_are_logged_in_full_and_the_others_are_counted() -> No
     lines = [log.line(letter(i, CorruptAudio(f"broken {i}")), now=float(i)) for i in range(4)]
     assert [line is not None for line in lines] == [True, True, False, False]
     assert lines[0]
-    assert "offset=0" in lines[0]
+    assert "t[0]@0" in lines[0]
     assert "broken 0" in lines[0]
     assert log.line(letter(4, MessageError("odd")), now=4.0) is None
     assert log.summary(now=9.0) is None
