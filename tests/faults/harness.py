@@ -15,9 +15,11 @@ from aiokafka import TopicPartition
 from schemas import FeatureVector, GenrePrediction, Origin
 from services.commands.kafka_io import TopicReader, chunk_producer, reading
 from services.commands.stack import start_worker, stop_workers, worker_environment
+from services.runtime.embedded_broker import free_port
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics
 from tests.broker.harness import Message
+from tests.broker.observing import Port
 from tests.faults.groups import connected_groups
 from tests.faults.oracle import Expected, Verdict, compare, expected, origin_of
 
@@ -28,19 +30,28 @@ logger = logging.getLogger(__name__)
 
 
 class Crew:
-    """Worker processes by name, such as ``extractor-0``; faults are done to them by name."""
+    """Worker processes by name, such as ``extractor-0``; faults are done to them by name.
+
+    Attributes
+    ----------
+    ports
+        Where each tells how it fares.
+    """
 
     def __init__(self, settings: Settings, size: int) -> None:
         self._environment = worker_environment(settings)
         self.names = [f"{service}-{i}" for i in range(size) for service in SERVICES]
         self.exits: list[tuple[str, int]] = []
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ports: dict[str, Port] = {}
         for name in self.names:
             self.start(name)
 
     def start(self, name: str) -> None:
         """Start a worker, or start it again."""
-        self.processes[name] = start_worker(name.partition("-")[0], self._environment)
+        port = self.ports.setdefault(name, Port(free_port()))
+        environment = {**self._environment, "GENRESTREAM_HTTP_PORT": str(port.number)}
+        self.processes[name] = start_worker(name.partition("-")[0], environment)
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a worker."""

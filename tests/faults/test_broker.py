@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 
 import pytest
 
@@ -22,7 +23,7 @@ def _run(kafka: Broker, scale: Scale, fault: str) -> Outcome:
 
     async def scenario() -> Outcome:
         async with running(settings) as run:
-            run.supervised = True
+            run.supervised = fault == "crash"
             first, second, third = portions(crowd(scale), 3)
             await run.send(first)
             assert await run.progress(5), "nothing comes out any more"
@@ -43,13 +44,30 @@ async def _crash(kafka: Broker) -> None:
 
 
 async def _pause(kafka: Broker, run: Run) -> None:
-    """Stop the broker process for the time of a long network cut."""
+    """Stop the broker process for the time of a long network cut; workers must tell of it."""
     kafka.send_signal(signal.SIGSTOP)
-    await run.until(lambda: False, PAUSE_SECONDS)  # the fault lasts so long, whatever happens
+    begun = time.monotonic()
+    told = await run.until_async(lambda: _all_tell(run), PAUSE_SECONDS)
+    await run.until(lambda: time.monotonic() - begun >= PAUSE_SECONDS, PAUSE_SECONDS)
     kafka.send_signal(signal.SIGCONT)
+    assert told, "/healthz of a worker did not tell that no broker answers"
+    run.supervised = True
+    assert await run.until_async(lambda: _all_alive(run), RECOVERY_SECONDS), "not alive again"
+
+
+async def _all_tell(run: Run) -> bool:
+    answers = [await asyncio.to_thread(port.get, "/healthz") for port in run.crew.ports.values()]
+    return all(status == 503 and "no broker has answered" in text for status, text in answers)
+
+
+async def _all_alive(run: Run) -> bool:
+    run.crew.revive()
+    ports = run.crew.ports.values()
+    return all([await asyncio.to_thread(port.is_ok, "/healthz") for port in ports])
 
 
 PAUSE_SECONDS = 30.0
+RECOVERY_SECONDS = 90.0
 
 
 def test_a_crash_of_the_broker_loses_nothing(kafka: Broker, scale: Scale) -> None:
