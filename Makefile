@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz clean
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under l
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)
+
+soak: $(VENV)/.dev ## Play 100 live streams for 20 minutes on Apache Kafka (SOAK="--minutes N --streams N")
+	$(BIN)/python -m tests.faults.soak $(SOAK)
 
 bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
 	set -e; for name in extraction pipeline latency memory startup; do \
