@@ -183,6 +183,20 @@ def train_shipped(
     commands.train_shipped(data, output, only)
 
 
+@needs_extra
+def build_musicnn(
+    output: Output = Path("models/embeddings"),
+    wheel: Annotated[
+        Path | None,
+        typer.Option(help="The musicnn wheel or its checkpoint's folder; by default pip gets it."),
+    ] = None,
+) -> None:
+    """Make the network behind the feature set musicnn-200 again, from its authors' checkpoint."""
+    from training import commands
+
+    commands.build_musicnn(wheel, output)
+
+
 def register(app: typer.Typer) -> None:
     """Add the training commands to the command line."""
     app.command()(extract)
@@ -191,3 +205,4 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(study)
     app.command("train-shipped")(train_shipped)
+    app.command("build-musicnn")(build_musicnn)

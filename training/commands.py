@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,16 @@ def train_shipped(data: Path, output: Path, only: str | None) -> None:
         if only in (None, shipped.name):
             fitted = make(shipped, data, output, today())
             typer.echo(f"{shipped.name}: {fitted.scores.accuracy:.1%} on the fault-filtered test")
+
+
+def build_musicnn(wheel: Path | None, output: Path) -> None:
+    """Make the ONNX file of `musicnn-200` again."""
+    from training import checkpoint, embedding
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = wheel or checkpoint.download(Path(folder))
+        path = embedding.make(checkpoint.read_checkpoint(source), output, today())
+    typer.echo(f"{path}: {path.stat().st_size // 1000} kB, answers as the checkpoint's network")
 
 
 def today() -> str:
