@@ -5,14 +5,10 @@ falls on all of them. Ratios are between medians of one run.
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -23,6 +19,7 @@ import scipy.fft
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from benchmarks.essentia_descriptors import essentia_descriptors
 from features import Samples, feature_set, read_file, resample
 from tests.audio import music, noise
@@ -30,6 +27,7 @@ from tests.audio import music, noise
 RATE: Final = 22_050
 N_FFT: Final = 2048
 HOP_LENGTH: Final = 512
+REPORT: Final = report.FOLDER / "extraction.json"
 
 Contender = Callable[[], object]
 
@@ -156,34 +154,21 @@ def samples(seconds: float, file: Path | None) -> Samples:
     return music(seconds, RATE) + np.float32(1e-4) * noise(seconds, RATE)
 
 
-def machine() -> dict[str, str | float]:
-    """Describe what was measured on."""
-    facts: dict[str, str | float] = {
-        "python": platform.python_version(),
-        "processors": os.cpu_count() or 0,
-        "load": round(os.getloadavg()[0], 2),
-    }
-    return facts | {name: version(name) for name in ("numpy", "scipy", "numba", "librosa")}
-
-
 def main() -> None:
     """Measure, print and write what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, nargs="+", default=[30.0, 3.0])
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--audio", type=Path, help="a file to take the samples from")
-    parser.add_argument("--json", type=Path, help="a file to write the figures to")
+    parser.add_argument("--json", type=Path, default=REPORT, help="where the figures go")
     options = parser.parse_args()
-    console = Console()
+    console, before = Console(), report.machine()
     results: list[Timing] = []
     for seconds in options.seconds:
         timings = measure(samples(seconds, options.audio), options.rounds)
         console.print(table(timings))
         results += timings
-    console.print(machine())
-    if options.json:
-        record = {"machine": machine(), "timings": [asdict(timing) for timing in results]}
-        options.json.write_text(json.dumps(record, indent=2) + "\n")
+    report.write(options.json, before, [asdict(timing) for timing in results])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,23 @@
-"""Open audio by libsndfile for reading from beginning to end."""
+"""Open audio by libsndfile for reading from beginning to end; the one way in for all callers."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import soundfile
+
+from features.containers import recognise
+from features.mpeg import counted
+from features.ogg import is_chained
+from schemas.errors import CorruptAudio, UnsupportedAudio
+
+#: Enough to recognise a container.
+_HEAD_BYTES: Final = 4096
+#: What libsndfile says, and what it means.
+_LIBSNDFILE_RIDDLES: Final = {
+    "Internal error : SF_INFO struct incomplete.": "its header gives 0 Hz or no channels"
+}
 
 
 class ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -41,12 +53,42 @@ class _Source:
             self.file.seek(offset, whence)
 
 
-def open_sound(file: BinaryIO | Path) -> Any:
-    """Open an audio file.
+@contextmanager
+def open_sound(file: BinaryIO) -> Iterator[Any]:
+    """Open audio, to be read as from `soundfile.SoundFile`.
 
     Raises
     ------
-    soundfile.LibsndfileError
-        libsndfile cannot read it.
+    UnsupportedAudio
+        It is none of the containers that are known, or an Ogg of several streams.
+    CorruptAudio
+        It is empty, or does not decode, also while it is read.
     """
-    return ForwardSoundFile(file if isinstance(file, Path) else _Source(file))
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    container = recognise(head)
+    if container is None:
+        raise _unknown(head)
+    if container == "ogg" and is_chained(file):
+        raise UnsupportedAudio(
+            "the Ogg is a chain of several streams, of which only the first would be heard: send "
+            "each by itself"
+        )
+    if container == "mp3":
+        file = counted(file)
+    file.seek(0)
+    try:
+        with ForwardSoundFile(_Source(file)) as sound:
+            yield sound
+    except soundfile.LibsndfileError as error:
+        reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
+        raise CorruptAudio(f"libsndfile cannot decode the audio: {reason}") from error
+
+
+def _unknown(head: bytes) -> CorruptAudio | UnsupportedAudio:
+    if not head:
+        return CorruptAudio("there is nothing in it")
+    return UnsupportedAudio(
+        f"no known audio container begins with {head[:8].hex(' ')}: send WAV, FLAC, Ogg or MP3, or "
+        "name raw PCM by content-type audio/pcm;rate=…;channels=…;encoding=s16le"
+    )

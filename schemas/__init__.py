@@ -1,10 +1,12 @@
 """The wire contract: message types, codec, errors. Nothing here knows how messages are made."""
 
 from schemas.codec import (
+    DeadLetterReason,
     Event,
     Headers,
     dead_letter_headers,
     decode_chunk,
+    decode_dead_letter,
     decode_event,
     decode_final,
     decode_stream_id,
@@ -12,6 +14,7 @@ from schemas.codec import (
     encode_event,
     encode_event_headers,
     header,
+    original_headers,
 )
 from schemas.messages import (
     SCHEMA_VERSION,
@@ -34,6 +37,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SILENCE",
     "AudioChunk",
+    "DeadLetterReason",
     "Event",
     "FeatureVector",
     "GenrePrediction",
@@ -44,6 +48,7 @@ __all__ = [
     "WindowAnswer",
     "dead_letter_headers",
     "decode_chunk",
+    "decode_dead_letter",
     "decode_event",
     "decode_final",
     "decode_stream_id",
@@ -53,5 +58,6 @@ __all__ = [
     "feature_event_id",
     "header",
     "keyless_stream_id",
+    "original_headers",
     "prediction_event_id",
 ]

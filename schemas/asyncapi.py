@@ -35,7 +35,12 @@ _TIMESTAMP_MS: Final = 1_767_225_600_000
 _TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 EXAMPLE_CHUNK: Final = AudioChunk(
-    data=b"", stream_id="radio-1", content_type="audio/flac", final=True, traceparent=_TRACEPARENT
+    data=b"",
+    stream_id="radio-1",
+    content_type="audio/flac",
+    final=True,
+    sequence=42,
+    traceparent=_TRACEPARENT,
 )
 EXAMPLE_VECTOR: Final = FeatureVector(
     event_id=feature_event_id(_ORIGIN, "seed-25", 7),
@@ -79,6 +84,15 @@ _CHUNK_HEADERS: Final[Document] = {
         "type": "string",
         "enum": ["true", "false", "1", "0"],
         "description": "Whether the stream ends with this message, whose value may then be empty.",
+    },
+    "sequence": {
+        "type": "string",
+        "pattern": "^[0-9]{1,16}$",
+        "description": (
+            "Number of the chunk in its stream: 0, 1, 2 and so on. With it, repeated chunks are "
+            "dropped, late ones are dead letters, and missing ones are counted in the events "
+            "(missing_chunks). A number 0 with other audio begins a new stream."
+        ),
     },
     "traceparent": _TRACE,
 }

@@ -1,6 +1,7 @@
 """Kafka keys, headers and values to messages, and back."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -19,6 +20,8 @@ Headers = list[tuple[str, bytes]]
 Event = FeatureVector | GenrePrediction
 
 MAX_STREAM_ID_BYTES: Final = 1024
+#: The largest integer that every JSON reader keeps exact.
+MAX_SEQUENCE: Final = 2**53 - 1
 
 _EVENT_TYPES: Final = {
     FeatureVector: ("genrestream.feature_vector.v1", "genrestream/extractor"),
@@ -26,6 +29,15 @@ _EVENT_TYPES: Final = {
 }
 #: Of the year 9999, the last that ISO 8601 writes; a producer's clock may claim any 64-bit number.
 _LATEST_TIMESTAMP: Final = 253_402_300_799
+_DEAD_LETTER_HEADERS: Final = (
+    "dead_letter_topic",
+    "dead_letter_partition",
+    "dead_letter_offset",
+    "dead_letter_timestamp",
+    "dead_letter_service",
+    "dead_letter_error",
+    "dead_letter_message",
+)
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _encoder = msgspec.json.Encoder()
@@ -60,6 +72,7 @@ def decode_chunk(
         stream_id=decode_stream_id(key),
         content_type=header(headers, "content-type"),
         final=decode_final(headers),
+        sequence=decode_sequence(headers),
         traceparent=header(headers, "traceparent"),
     )
 
@@ -101,6 +114,26 @@ def decode_final(headers: Iterable[tuple[str, bytes]]) -> bool:
     return _BOOLEANS[text.lower()]
 
 
+def decode_sequence(headers: Iterable[tuple[str, bytes]]) -> int | None:
+    """Read the number of a chunk in its stream, ``None`` when the producer does not count.
+
+    Raises
+    ------
+    MessageError
+        The header ``sequence`` is no decimal integer from 0 to `MAX_SEQUENCE`.
+    """
+    text = header(headers, "sequence")
+    if text is None:
+        return None
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQUENCE))
+    if not digits or int(text) > MAX_SEQUENCE:
+        raise MessageError(
+            f"header 'sequence' is {text[:40]!r}: number the chunks of a stream 0, 1, 2 and so on, "
+            f"in decimal digits, up to {MAX_SEQUENCE}; or leave the header out"
+        )
+    return int(text)
+
+
 def encode_chunk_headers(chunk: AudioChunk) -> Headers:
     """Return the headers that `decode_chunk` reads."""
     headers: Headers = []
@@ -108,6 +141,8 @@ def encode_chunk_headers(chunk: AudioChunk) -> Headers:
         headers.append(("content-type", chunk.content_type.encode()))
     if chunk.final:
         headers.append(("final", b"true"))
+    if chunk.sequence is not None:
+        headers.append(("sequence", b"%d" % chunk.sequence))
     if chunk.traceparent:
         headers.append(("traceparent", chunk.traceparent.encode()))
     return headers
@@ -181,6 +216,29 @@ def encode_event_headers(
     return [(name, value.encode()) for name, value in values.items()]
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetterReason:
+    """What the headers of a dead letter say.
+
+    Attributes
+    ----------
+    origin, timestamp_ms
+        Place and time of the message that could not be processed.
+    service
+        Which could not.
+    error
+        Code of the error, one of `schemas.errors`.
+    message
+        The error in words.
+    """
+
+    origin: Origin
+    timestamp_ms: int
+    service: str
+    error: str
+    message: str
+
+
 def dead_letter_headers(
     origin: Origin,
     timestamp_ms: int,
@@ -189,14 +247,40 @@ def dead_letter_headers(
     original: Sequence[tuple[str, bytes]],
 ) -> Headers:
     """Return the headers of a dead letter: the message's own, then where it failed and why."""
-    reason = {
-        "dead_letter_topic": origin.topic,
-        "dead_letter_partition": str(origin.partition),
-        "dead_letter_offset": str(origin.offset),
-        "dead_letter_timestamp": str(timestamp_ms),
-        "dead_letter_service": service,
-        "dead_letter_error": error.code,
-        "dead_letter_message": str(error),
-    }
-    kept = [(name, value) for name, value in original if name not in reason]
-    return kept + [(name, value.encode()) for name, value in reason.items()]
+    values = (
+        origin.topic,
+        str(origin.partition),
+        str(origin.offset),
+        str(timestamp_ms),
+        service,
+        error.code,
+        str(error),
+    )
+    reason = zip(_DEAD_LETTER_HEADERS, values, strict=True)
+    return original_headers(original) + [(name, value.encode()) for name, value in reason]
+
+
+def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
+    """Return the headers that a message had before it became a dead letter."""
+    return [(name, value) for name, value in headers if name not in _DEAD_LETTER_HEADERS]
+
+
+def decode_dead_letter(headers: Iterable[tuple[str, bytes]]) -> DeadLetterReason:
+    """Read what `dead_letter_headers` wrote.
+
+    Raises
+    ------
+    MessageError
+        Not the headers of a dead letter.
+    """
+    headers = list(headers)
+    values = [header(headers, name) for name in _DEAD_LETTER_HEADERS]
+    topic, partition, offset, timestamp_ms, service, error, message = values
+    if not (topic and service and error and message is not None):
+        missing = [n for n, v in zip(_DEAD_LETTER_HEADERS, values, strict=True) if v is None]
+        raise MessageError(f"not a dead letter: header {', '.join(missing) or 'values'} missing")
+    try:
+        origin = Origin(topic, int(partition or ""), int(offset or ""))
+        return DeadLetterReason(origin, int(timestamp_ms or ""), service, error, message)
+    except ValueError as failure:
+        raise MessageError(f"not a dead letter: {failure}") from failure

@@ -10,7 +10,9 @@
      │   │   ├─ AudioTooLong          more decoded seconds than the limit
      │   │   ├─ AudioTooShort         a stream that ended before the shortest window
      │   │   └─ InvalidSamples        NaN, infinite or absurdly large samples
-     │   └─ MessageError          the envelope: headers, JSON, schema, feature names
+     │   ├─ MessageError          the envelope: headers, JSON, schema, feature names
+     │   ├─ LateChunk             a chunk that comes after one with a higher sequence number
+     │   └─ WindowOverflow        more chunks or bytes for a window than are kept in memory
      ├─ ModelError            an ONNX file that the classifier refuses
      └─ SettingsError         a setting with a bad value
 """
@@ -74,6 +76,18 @@ class MessageError(InputError):
     """The envelope of a message is wrong: its headers, JSON, schema version or feature names."""
 
     code = "invalid-message"
+
+
+class LateChunk(InputError):
+    """By its sequence number a chunk belongs before audio that was taken already."""
+
+    code = "late-chunk"
+
+
+class WindowOverflow(InputError):
+    """The window under way needs more chunks, or more bytes, than a stream may keep in memory."""
+
+    code = "window-overflow"
 
 
 class ModelError(GenrestreamError):

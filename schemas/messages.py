@@ -31,6 +31,8 @@ class AudioChunk:
         MIME type, or ``None``: then the container is recognised by its first bytes.
     final
         Whether the stream ends with this chunk.
+    sequence
+        Number of the chunk in its stream, counted by the producer, or ``None``.
     traceparent
         W3C trace context, passed on unread.
     """
@@ -39,6 +41,7 @@ class AudioChunk:
     stream_id: str | None = None
     content_type: str | None = None
     final: bool = False
+    sequence: int | None = None
     traceparent: str | None = None
 
 
@@ -80,6 +83,10 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
         stream of which no audio was left for another window.
     final
         Whether the stream ends with this message.
+    missing_chunks
+        Number of chunks that are missing in this window by the producer's own count (header
+        ``sequence``): lost on their way, late, or dead letters. The audio around them is joined,
+        and the seconds count what was heard.
     schema_version
         Version of this schema; another major version is refused.
     """
@@ -94,6 +101,7 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
     level_dbfs: float
     values: tuple[float, ...]
     final: bool = False
+    missing_chunks: Count = 0
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 
@@ -135,7 +143,7 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     ----------
     event_id
         The feature vector's, and the name of the model.
-    stream_id, origin, feature_set, window_index, start_seconds, end_seconds
+    stream_id, origin, feature_set, window_index, start_seconds, end_seconds, missing_chunks
         The feature vector's.
     model
         What made the prediction.
@@ -170,6 +178,7 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     windows: Count
     window: WindowAnswer | None
     final: bool = False
+    missing_chunks: Count = 0
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 

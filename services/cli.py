@@ -9,19 +9,17 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
-import asyncio
-import json
-import logging
 import sys
-from collections.abc import Coroutine
 from enum import StrEnum
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from schemas.errors import GenrestreamError
+from services.commands.dead_letters import app as dead_letters
+from services.commands.running import run as _run
 
 app = typer.Typer(
     name="genrestream",
@@ -29,13 +27,15 @@ app = typer.Typer(
     epilog="Settings are environment variables: see genrestream settings.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich would take as long to import as all else together
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},
 )
 worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or SIGTERM.")
 topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
 app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
 ModelName = Annotated[
@@ -62,6 +62,8 @@ def root(
     ] = False,
 ) -> None:
     """Live music-genre labels over Kafka: audio chunks in, genre predictions out."""
+    from importlib.metadata import version
+
     if show_version:
         typer.echo(version("genrestream"))
         raise typer.Exit
@@ -80,7 +82,7 @@ def demo(
     A broker is started in memory unless KAFKA_BOOTSTRAP_SERVERS is set. Ends when every file has
     its final prediction.
 
-    [bold]Example:[/bold] genrestream demo song.mp3 other.flac
+    For example: genrestream demo song.mp3 other.flac
     """
     from services.commands.demo import demo as run
 
@@ -157,7 +159,7 @@ def produce(
 ) -> None:
     """Send audio to audio.chunks.
 
-    [bold]Examples:[/bold]
+    For example:
 
     genrestream produce song.flac
 
@@ -209,7 +211,7 @@ def classify(
     Prints a line a file: label, confidence and all probabilities. A file that cannot be read is
     reported, and the exit code is 1 then.
 
-    [bold]Example:[/bold] genrestream classify --labels-from-dirs genres/
+    For example: genrestream classify --labels-from-dirs genres/
     """
     from services.commands import classifying
 
@@ -222,6 +224,8 @@ def classify(
 @app.command()
 def settings(json_lines: Json = False) -> None:
     """List the settings: environment variable, value and meaning."""
+    import json
+
     from services.runtime.settings import Settings, variable_names
 
     current = _settings()
@@ -231,7 +235,8 @@ def settings(json_lines: Json = False) -> None:
     ]
     for variable, value, meaning in rows:
         if json_lines:
-            typer.echo(json.dumps({"name": variable, "value": value, "meaning": meaning}))
+            row = {"name": variable, "value": value}
+            typer.echo(json.dumps(row | {"meaning": meaning}, default=str))
         else:
             shown = ",".join(value) if isinstance(value, tuple) else value
             typer.echo(f"{variable}={'' if shown is None else shown}\n    {meaning}")
@@ -241,35 +246,6 @@ def _settings(**overrides: Any) -> Any:
     from services.runtime.settings import load_settings
 
     return load_settings(**overrides)
-
-
-def _run(work: Coroutine[Any, Any, Any], *, ends_by_signal: bool = False) -> Any:
-    """Run a coroutine; Ctrl-C and SIGTERM cancel it, so that it can put things in order.
-
-    Parameters
-    ----------
-    work
-        What to run.
-    ends_by_signal
-        A signal is the usual end: exit with 0.
-    """
-    received: list[int] = []
-
-    async def supervised() -> Any:
-        task = asyncio.ensure_future(work)
-
-        def stop(number: int) -> None:
-            received.append(number)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop, number)
-        return await task
-
-    try:
-        return asyncio.run(supervised())
-    except asyncio.CancelledError:
-        raise typer.Exit(0 if ends_by_signal else 128 + received[0]) from None
 
 
 def _exit_by_signal(number: int, _: object) -> None:
@@ -284,6 +260,8 @@ def _load_plugins() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    import logging
+
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
     _load_plugins()
     try:

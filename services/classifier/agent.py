@@ -2,6 +2,7 @@
 
 import faust
 
+from services.classifier.batching import rows_are_independent
 from services.classifier.core import Classifier
 from services.classifier.model import Model
 from services.runtime.app import create_app
@@ -18,7 +19,7 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> faus
     topics = Topics(settings.topic_prefix)
     return create_app(
         settings,
-        Classifier(model, settings.silence_dbfs),
+        Classifier(model, settings.silence_dbfs, one_run=rows_are_independent(model)),
         app_id=f"{settings.topic_prefix}genrestream-classifier-{model.metadata.name}",
         source=topics.features,
         outputs=Outputs(topics.predictions, topics.dead_letters),

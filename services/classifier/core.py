@@ -1,5 +1,6 @@
 """The classifier's core: JSON of feature vectors to predictions."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +11,13 @@ from schemas import FeatureVector, GenrePrediction, decode_event, keyless_stream
 from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
 from services.classifier.score import Score, add, answer_window, is_done, predict
+from services.runtime.core import Turn
 from services.runtime.records import DeadLetter, Record, Step
 from services.runtime.table import Progress
 
 ClassifierStep = Step[Score, Score, GenrePrediction]
+#: A message as read: ``None`` for one that is for other models.
+Reading = FeatureVector | InputError | None
 
 #: How long the score of a stream is kept, so that repeated windows of it are recognised.
 SCORE_SECONDS: Final = 3600.0
@@ -22,10 +26,19 @@ _MAX_ID_LENGTH: Final = 8192
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A model and the level of silence: all that the answers depend on."""
+    """A model and the level of silence: all that the answers depend on.
+
+    Attributes
+    ----------
+    model, silence_dbfs
+        The two.
+    one_run
+        Whether windows that wait together share a run of the model. It must not change a bit.
+    """
 
     model: Model
     silence_dbfs: float = -60.0
+    one_run: bool = True
 
     service: str = "classifier"
     saved_type: type[Score] = Score
@@ -44,32 +57,68 @@ class Classifier:
 
     def advance(self, state: Score | None, record: Record) -> list[ClassifierStep]:
         """Take in a message; one that cannot be processed is a dead letter in its step."""
+        return self.advance_many([Turn(state, [record])])[0][0]
+
+    def advance_many(self, turns: Sequence[Turn[Score]]) -> list[list[list[ClassifierStep]]]:
+        """Take in the messages of different streams, with one run of the model for all."""
+        readings = [[self._read(record) for record in turn.records] for turn in turns]
+        answers = iter(self._run_model([reading for some in readings for reading in some]))
+        return [
+            list(self._fold(turn, some, answers))
+            for turn, some in zip(turns, readings, strict=True)
+        ]
+
+    def _fold(
+        self, turn: Turn[Score], readings: Sequence[Reading], answers: Iterator[list[float]]
+    ) -> Iterator[list[ClassifierStep]]:
+        """Add the windows of a stream to its score, one after another."""
+        state = turn.state
+        for record, reading in zip(turn.records, readings, strict=True):
+            step = self._step(state, record, reading, next(answers))
+            state = step.saved or state  # of an ended stream, too, to know its repetitions
+            yield [step]
+
+    def _step(
+        self, state: Score | None, record: Record, reading: Reading, probabilities: list[float]
+    ) -> ClassifierStep:
         offset = record.place.offset
-        try:
-            vector = self._read(record)
-        except InputError as error:
-            letter = DeadLetter(record, error)
-            return [Step(state, dead_letters=(letter,), released=(offset,))]
-        if vector is None or is_done(state, vector):
-            return [Step(state, released=(offset,))]
-        score, prediction = self.classify(state, vector)
+        if isinstance(reading, InputError):
+            return Step(state, dead_letters=(DeadLetter(record, reading),), released=(offset,))
+        if reading is None or is_done(state, reading):
+            return Step(state, released=(offset,))
+        score, prediction = self._classify(state, reading, probabilities)
         state = None if score.ended else score  # an ended one is in the table, for repetitions
-        return [Step(state, (prediction,), (), (offset,), score, record.timestamp_ms)]
+        return Step(state, (prediction,), (), (offset,), score, record.timestamp_ms)
 
     def classify(self, score: Score | None, vector: FeatureVector) -> tuple[Score, GenrePrediction]:
         """Add a window to the score of its stream and make the prediction."""
-        model = self.model
-        probabilities: list[float] = []
-        if vector.values:
-            rows = np.array([vector.values], np.float32)
-            probabilities = model.probabilities(rows)[0].tolist()
-        answer = answer_window(vector, probabilities, model.labels, self.silence_dbfs)
-        score = add(score, vector, answer, model.labels)
-        return score, predict(score, vector, answer, model.labels, model.reference)
+        return self._classify(score, vector, self._run_model([vector])[0])
 
-    def close(self, state: Score) -> ClassifierStep:
+    def _classify(
+        self, score: Score | None, vector: FeatureVector, probabilities: list[float]
+    ) -> tuple[Score, GenrePrediction]:
+        labels = self.model.labels
+        answer = answer_window(vector, probabilities, labels, self.silence_dbfs)
+        score = add(score, vector, answer, labels)
+        return score, predict(score, vector, answer, labels, self.model.reference)
+
+    def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
+        """Return the probabilities of each window, none where there are no features."""
+        vectors = [r.values if isinstance(r, FeatureVector) else () for r in readings]
+        rows = [values for values in vectors if values]
+        if not rows:
+            return [[] for _ in vectors]
+        size = len(rows) if self.one_run else 1
+        runs = [
+            self.model.probabilities(np.array(rows[first : first + size], np.float32))
+            for first in range(0, len(rows), size)
+        ]
+        found = iter(np.concatenate(runs).tolist())
+        return [next(found) if values else [] for values in vectors]
+
+    def close(self, state: Score) -> list[ClassifierStep]:
         """Leave a stream open: the extractor ends it."""
-        return Step(state)
+        return [Step(state)]
 
     def is_open(self, saved: Score) -> bool:  # noqa: ARG002 - asked for by Core
         """Streams need no closing here."""
@@ -88,7 +137,13 @@ class Classifier:
         """Forget a score after a while; the extractor repeats windows for minutes at most."""
         return age_seconds > SCORE_SECONDS
 
-    def _read(self, record: Record) -> FeatureVector | None:
+    def _read(self, record: Record) -> Reading:
+        try:
+            return self._vector(record)
+        except InputError as error:
+            return error
+
+    def _vector(self, record: Record) -> FeatureVector | None:
         """Read a feature vector; ``None`` for one that is for other models.
 
         Raises

@@ -111,6 +111,7 @@ def predict(
         windows=score.windows,
         window=answer,
         final=vector.final,
+        missing_chunks=vector.missing_chunks,
     )
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from features import MIN_WINDOW_SECONDS, open_sound
 from schemas import AudioChunk
-from schemas.errors import CorruptAudio, UnsupportedAudio
+from schemas.errors import AudioError, CorruptAudio, UnsupportedAudio
 from services.runtime.settings import MAX_MESSAGE_BYTES
 
 Codec = Literal["auto", "pcm", "wav", "flac", "ogg", "mp3"]
@@ -68,14 +69,20 @@ def duration(path: Path) -> float:
 
     Raises
     ------
-    CorruptAudio
-        libsndfile cannot read the file.
+    AudioError
+        The file cannot be read; the message begins with its name.
     """
+    with _open(path) as sound:
+        return float(sound.frames / sound.samplerate)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
     try:
-        with open_sound(path) as sound:
-            return float(sound.frames / sound.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise CorruptAudio(f"{path}: libsndfile cannot read it: {error.error_string}") from error
+        with path.open("rb") as file, open_sound(file) as sound:
+            yield sound
+    except AudioError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +114,20 @@ def chunk_file(
 
     Raises
     ------
-    CorruptAudio
-        libsndfile cannot read the file, or there is nothing in it.
+    AudioError
+        The file cannot be read, there is nothing in it, or the codec does not take it; the message
+        begins with the file's name.
     """
-    try:
-        with open_sound(path) as sound:
-            codec = _choose(codec, sound)
-            dtype = _INTEGERS.get(sound.subtype, "float32") if codec == "flac" else "float32"
-            frame_bytes = 4 * sound.channels
-            frames = max(1, round(chunk_seconds * sound.samplerate))
-            frames = min(frames, LARGEST_RAW_BYTES // frame_bytes)
-            for block, final in _blocks(sound, frames, dtype):
-                data, content_type = encode(block, sound.samplerate, codec)
-                chunk = AudioChunk(data, stream_id, content_type, final)
-                yield TimedChunk(chunk, len(block) / sound.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise CorruptAudio(f"{path}: libsndfile cannot read it: {error.error_string}") from error
+    with _open(path) as sound:
+        codec = _choose(codec, sound)
+        dtype = _INTEGERS.get(sound.subtype, "float32") if codec == "flac" else "float32"
+        frame_bytes = 4 * sound.channels
+        frames = max(1, round(chunk_seconds * sound.samplerate))
+        frames = min(frames, LARGEST_RAW_BYTES // frame_bytes)
+        for block, final in _blocks(sound, frames, dtype):
+            data, content_type = encode(block, sound.samplerate, codec)
+            chunk = AudioChunk(data, stream_id, content_type, final)
+            yield TimedChunk(chunk, len(block) / sound.samplerate)
 
 
 def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes, str]:
@@ -170,7 +175,7 @@ def _blocks(sound: Any, frames: int, dtype: str) -> Iterator[tuple[NDArray[Any],
     shortest = round(MIN_WINDOW_SECONDS * sound.samplerate)
     block = sound.read(frames, dtype=dtype, always_2d=True)
     if not len(block):
-        raise CorruptAudio(f"{sound.name} holds no audio")
+        raise CorruptAudio("the container holds no audio frames")
     while True:
         following = sound.read(frames, dtype=dtype, always_2d=True)
         fits = len(block) + len(following) <= LARGEST_RAW_BYTES // (4 * block.shape[1])

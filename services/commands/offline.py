@@ -10,7 +10,7 @@ from schemas import GenrePrediction, Origin
 from schemas.errors import AudioTooShort
 from services.classifier.core import Classifier
 from services.classifier.score import Score
-from services.extractor.stream import vector
+from services.extractor.vectors import vector
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.errors import GenrestreamError
+from pydantic import SecretStr
+
+from schemas.errors import GenrestreamError, SettingsError
 from services.classifier.model import load_model, require_feature_set
 from services.runtime.embedded_broker import (
     SESSION_TIMEOUT_SECONDS,
@@ -92,10 +94,17 @@ async def running_stack(
         No broker answers or starts, or the topics cannot be created.
     ModelError
         The model cannot be used.
+    SettingsError
+        TLS or SASL is asked of the embedded broker.
     """
     require_feature_set(load_model(settings.model_path), settings.feature_sets)
     async with AsyncExitStack() as resources:
         if settings.bootstrap_servers is None:
+            if settings.security_protocol != "PLAINTEXT":
+                raise SettingsError(
+                    f"KAFKA_SECURITY_PROTOCOL={settings.security_protocol}, but the embedded "
+                    "broker speaks plaintext only: set KAFKA_BOOTSTRAP_SERVERS, too"
+                )
             address = resources.enter_context(embedded_broker(port))
             settings = settings.model_copy(
                 update={
@@ -118,12 +127,14 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     """Return the environment that gives a child process the same settings."""
     names = variable_names()
     values = {name: getattr(settings, field) for field, name in names.items()}
-    ours = {
-        name: ",".join(value) if isinstance(value, tuple) else str(value)
-        for name, value in values.items()
-        if value is not None
-    }
+    ours = {name: _as_variable(value) for name, value in values.items() if value is not None}
     return {**os.environ, **ours}
+
+
+def _as_variable(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def start_worker(service: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -4,7 +4,7 @@ import faust
 
 from features import feature_set
 from services.extractor.core import Extractor
-from services.extractor.stream import Recipe
+from services.extractor.state import Recipe
 from services.runtime.app import create_app
 from services.runtime.core import Outputs
 from services.runtime.settings import Settings

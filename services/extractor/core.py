@@ -2,15 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.extractor.stream import (
-    Cursor,
-    ExtractorStep,
-    Recipe,
-    StreamState,
-    advance,
-    close,
-    stream_id,
-)
+from services.extractor.state import Cursor, Recipe, StreamState, resume
+from services.extractor.stream import ExtractorStep, advance, close, stream_id
 from services.runtime.records import Record
 from services.runtime.table import Progress
 
@@ -35,14 +28,14 @@ class Extractor:
 
     def resume(self, stream_id: str, saved: Cursor) -> StreamState:
         """Return the state after a restart: a saved cursor, and no audio at hand."""
-        return StreamState(stream_id, saved)
+        return resume(stream_id, saved)
 
     def advance(self, state: StreamState | None, record: Record) -> list[ExtractorStep]:
         """Take in a message."""
         return advance(state, record, self.recipe)
 
-    def close(self, state: StreamState) -> ExtractorStep:
-        """End a stream that went idle."""
+    def close(self, state: StreamState) -> list[ExtractorStep]:
+        """End a stream that went idle: decide where, then do it."""
         return close(state, self.recipe)
 
     def is_open(self, saved: Cursor) -> bool:
@@ -50,8 +43,9 @@ class Extractor:
         return not saved.ended
 
     def progress(self, saved: Cursor) -> Progress:
-        """Order the cursors of a stream id: by stream, then by window."""
-        return saved.origin.offset, saved.window_index, saved.ended
+        """Order the cursors of a stream id: by stream, then by window, then by its end."""
+        decided = saved.closes_at is not None
+        return saved.origin.offset, saved.window_index, decided or saved.ended, saved.ended
 
     def is_expired(
         self,

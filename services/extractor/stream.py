@@ -2,28 +2,18 @@
 
 Functions from values to values. The log is the buffer: an unfinished window lives in the state
 alone, and the chunks that it needs are not released; a `Cursor` says where to go on after a
-restart.
+restart. All that decides where a stream begins and ends is in the log or in the cursor, so a replay
+of any part of the log gives the same vectors.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Final
 
 import msgspec
 import numpy as np
 
-from features import (
-    FLOOR_DBFS,
-    MIN_WINDOW_SECONDS,
-    Audio,
-    FeatureSet,
-    Samples,
-    Window,
-    cut,
-    decode,
-    level_dbfs,
-    resample,
-    window_length,
-)
+from features import MIN_WINDOW_SECONDS, Audio, Window, cut, decode, window_length
 from schemas import (
     AudioChunk,
     FeatureVector,
@@ -31,98 +21,29 @@ from schemas import (
     decode_chunk,
     decode_final,
     decode_stream_id,
-    feature_event_id,
     keyless_stream_id,
 )
-from schemas.errors import AudioError, AudioTooShort, InputError, MessageError
+from schemas.errors import (
+    AudioError,
+    AudioTooShort,
+    InputError,
+    LateChunk,
+    MessageError,
+    WindowOverflow,
+)
+from services.extractor.chain import Chain
+from services.extractor.numbering import Arrival, count, judge, missing_before
+from services.extractor.pending import Pending
+from services.extractor.state import Cursor, Heard, Recipe, StreamState, begin, resume
+from services.extractor.vectors import end_markers, vector
 from services.runtime.records import DeadLetter, Record, Step
 
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How streams are cut and what is extracted.
-
-    Attributes
-    ----------
-    feature_sets
-        One vector a window is emitted for each; all have one window length.
-    idle_timeout_seconds
-        A chunk that comes later than this after the one before begins a new stream.
-    max_chunk_seconds
-        Longest audio that one message may decode to.
-    """
-
-    feature_sets: tuple[FeatureSet, ...]
-    idle_timeout_seconds: float = 30.0
-    max_chunk_seconds: float = 900.0
-
-    def __post_init__(self) -> None:
-        lengths = {recipe.window_seconds for recipe in self.feature_sets}
-        if len(lengths) != 1:
-            raise ValueError(f"feature sets need one window length in common, got {lengths or '-'}")
-
-    @property
-    def window_seconds(self) -> float:
-        """Length of a window."""
-        return self.feature_sets[0].window_seconds
-
-
-class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a stream goes on: what survives a restart.
-
-    Attributes
-    ----------
-    origin
-        Place of the stream's first chunk.
-    window_index
-        Number of the next window.
-    offset
-        Of the first chunk that is still needed; earlier ones are done with.
-    timestamp_ms
-        Time of the latest chunk.
-    sample_rate
-        Of the audio so far, in Hz; ``None`` before any is decoded.
-    skip
-        Samples of the chunk at `offset` that belong to finished windows.
-    ended
-        The stream is over; a chunk at `offset` or later begins a new one.
-    """
-
-    origin: Origin
-    window_index: int
-    offset: int
-    timestamp_ms: int
-    sample_rate: int | None = None
-    skip: int = 0
-    ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """An open stream.
-
-    Attributes
-    ----------
-    stream_id
-        Its id.
-    cursor
-        What is finished.
-    pending
-        Samples of the window that is not complete yet.
-    held
-        Offsets of the chunks that this window needs.
-    opening
-        Messages of a stream too short for any window yet, to be dead letters if it stays so.
-    """
-
-    stream_id: str
-    cursor: Cursor
-    pending: tuple[Samples, ...] = ()
-    held: tuple[int, ...] = ()
-    opening: tuple[Record, ...] = ()
-
-
 ExtractorStep = Step[StreamState, Cursor, FeatureVector]
+
+#: Chunks of an unfinished window at most: 3 s in chunks of 0.2 ms.
+MAX_HELD: Final = 16_384
+#: Bytes of the messages of a stream's first second at most; one message is taken at any size.
+MAX_OPENING_BYTES: Final = 16 * 1024 * 1024
 
 
 def stream_id(record: Record) -> str:
@@ -139,7 +60,7 @@ def advance(state: StreamState | None, record: Record, recipe: Recipe) -> list[E
     Parameters
     ----------
     state
-        The open stream of this key, if there is one.
+        The latest stream of this key, if there is one.
     record
         The message.
     recipe
@@ -147,56 +68,153 @@ def advance(state: StreamState | None, record: Record, recipe: Recipe) -> list[E
 
     Returns
     -------
-    One step, or two when the message begins a new stream and so ends the open one. A message that
+    One step, or more when the message begins a new stream and so ends the open one. A message that
     cannot be processed is a dead letter in its step; nothing is raised for bad input.
     """
-    if state and record.place.offset < state.cursor.offset:
-        return [Step(state, released=(record.place.offset,))]
-    if state and state.cursor.ended:
-        state = None
+    offset = record.place.offset
+    if state and offset < state.cursor.offset:
+        return [Step(state, released=(offset,))]
+    if state and _is_past_its_end(state, offset):
+        closed = close(state, recipe)
+        ended = resume(state.stream_id, closed[-1].saved or state.cursor)
+        return [*closed, *advance(ended, record, recipe)]
     try:
         chunk = decode_chunk(record.key, record.value, record.headers)
+        arrival = _arrival(state, chunk, record, recipe)
+        if arrival is Arrival.REPEATED:
+            return [_pass_over(state, chunk, record)]
         audio = _decode(chunk, recipe)
-        if state is None and audio is None:
-            raise MessageError("an empty message ends no open stream: send audio first")
+        return _take_in(state, chunk, audio, arrival, record, recipe)
     except InputError as error:
-        return [_reject(state, record, error, recipe)]
-    closed: list[ExtractorStep] = []
-    if state and _begins_anew(state, audio, record, recipe):
-        closed.append(close(state, recipe))
-        state = None
+        return [_reject(_after(state, record), record, error, recipe)]
+
+
+def close(state: StreamState, recipe: Recipe) -> list[ExtractorStep]:
+    """End a stream: its rest becomes a last, shorter window, or a final message without values.
+
+    Returns
+    -------
+    The decision where it ends, which must be saved before the second step is published: else a
+    replay could know of more chunks and give the same window other values. Then the end.
+    """
+    if state.cursor.ended:
+        return [Step(None)]
+    if state.cursor.closes_at is not None:
+        return [_end(state, [], recipe)]
+    cursor = msgspec.structs.replace(state.cursor, closes_at=state.seen + 1)
+    state = replace(state, cursor=cursor)
+    decision: ExtractorStep = Step(state, saved=cursor, timestamp_ms=state.heard.timestamp_ms)
+    return [decision, _end(state, [], recipe)]
+
+
+def _if_open(state: StreamState | None) -> StreamState | None:
+    return None if state is None or state.cursor.ended else state
+
+
+def _after(state: StreamState | None, record: Record) -> StreamState | None:
+    """Note a message that does not become part of the stream."""
+    if state is None or state.cursor.ended:
+        return state
+    return replace(state, seen=record.place.offset)
+
+
+def _is_past_its_end(state: StreamState, offset: int) -> bool:
+    closes_at = state.cursor.closes_at
+    return not state.cursor.ended and closes_at is not None and offset >= closes_at
+
+
+def _arrival(
+    state: StreamState | None, chunk: AudioChunk, record: Record, recipe: Recipe
+) -> Arrival:
+    """Tell how a chunk comes.
+
+    Raises
+    ------
+    LateChunk
+        Its place in the stream is taken by what came after it.
+    """
     if state is None:
-        state = StreamState(
-            stream_id=chunk.stream_id or keyless_stream_id(record.place),
-            cursor=Cursor(record.place, 0, record.place.offset, record.timestamp_ms),
+        return Arrival.NEW_STREAM
+    if state.cursor.ended:
+        arrival = _arrival_after_end(state.heard, chunk, record)
+    elif _is_end_mark(chunk) or _is_half_taken(state, record):
+        arrival = Arrival.IN_ORDER
+    elif record.timestamp_ms - state.heard.timestamp_ms > 1000 * recipe.idle_timeout_seconds:
+        arrival = Arrival.NEW_STREAM
+    else:
+        arrival = judge(state.heard.numbering, chunk)
+    if arrival is Arrival.LATE:
+        last = state.heard.numbering.last if state.heard.numbering else None
+        raise LateChunk(
+            f"chunk {chunk.sequence} comes after chunk {last}, its window may be answered already: "
+            "send the chunks of a stream in order, to one partition"
         )
-    return [*closed, _append(state, chunk, audio, record, recipe)]
+    return arrival
 
 
-def close(state: StreamState, recipe: Recipe) -> ExtractorStep:
-    """End a stream: its rest becomes a last, shorter window, or a final message without values."""
-    return _end(state, [], recipe)
+def _arrival_after_end(heard: Heard, chunk: AudioChunk, record: Record) -> Arrival:
+    """Tell a producer's retry, which keeps number and time, from the next stream of the key."""
+    is_retry = bool(chunk.sequence) and record.timestamp_ms <= heard.timestamp_ms
+    arrival = judge(heard.numbering, chunk) if is_retry else Arrival.NEW_STREAM
+    return Arrival.NEW_STREAM if arrival is Arrival.IN_ORDER else arrival
+
+
+def _is_end_mark(chunk: AudioChunk) -> bool:
+    return chunk.final and chunk.stream_id is not None and not chunk.data
+
+
+def _is_half_taken(state: StreamState, record: Record) -> bool:
+    return bool(state.cursor.skip) and record.place.offset == state.cursor.offset
 
 
 def _decode(chunk: AudioChunk, recipe: Recipe) -> Audio | None:
-    if chunk.final and chunk.stream_id and not chunk.data:
+    if _is_end_mark(chunk):
         return None
     return decode(chunk.data, chunk.content_type, max_seconds=recipe.max_chunk_seconds)
 
 
-def _begins_anew(state: StreamState, audio: Audio | None, record: Record, recipe: Recipe) -> bool:
-    if audio is None:
-        return False
-    idle_ms = record.timestamp_ms - state.cursor.timestamp_ms
-    other_rate = state.cursor.sample_rate not in (None, audio.sample_rate)
-    return other_rate or idle_ms > 1000 * recipe.idle_timeout_seconds
+def _pass_over(state: StreamState | None, chunk: AudioChunk, record: Record) -> ExtractorStep:
+    note = f"chunk {chunk.sequence} of stream {chunk.stream_id} was taken before: left out"
+    return Step(_after(state, record), released=(record.place.offset,), note=note)
+
+
+def _take_in(
+    state: StreamState | None,
+    chunk: AudioChunk,
+    audio: Audio | None,
+    arrival: Arrival,
+    record: Record,
+    recipe: Recipe,
+) -> list[ExtractorStep]:
+    """Add a chunk to the open stream, or end that and begin a new one.
+
+    Raises
+    ------
+    MessageError
+        An end mark, and no open stream.
+    WindowOverflow
+        The stream keeps as much in memory as it may.
+    """
+    state = _if_open(state)
+    if state is None and audio is None:
+        raise MessageError("an empty message ends no open stream: send audio first")
+    rates = {None, audio.sample_rate} if audio else {None}
+    other_rate = state and audio and state.heard.sample_rate not in rates
+    closed: list[ExtractorStep] = []
+    if state and (arrival is Arrival.NEW_STREAM or other_rate):
+        closed.append(_end(state, [], recipe))
+        state = None
+    if state is None:
+        state = begin(chunk.stream_id or keyless_stream_id(record.place), record)
+    return [*closed, _append(state, chunk, audio, record, recipe)]
 
 
 def _reject(
     state: StreamState | None, record: Record, error: InputError, recipe: Recipe
 ) -> ExtractorStep:
     """Make a message a dead letter; its stream goes on without it, or ends if it says so."""
-    step = close(state, recipe) if state and _marked_final(record) else Step(state)
+    ends = state and not state.cursor.ended and _marked_final(record)
+    step = _end(state, [], recipe) if state and ends else Step(state)
     return replace(
         step,
         dead_letters=(*step.dead_letters, DeadLetter(record, error)),
@@ -215,19 +233,30 @@ def _append(
     state: StreamState, chunk: AudioChunk, audio: Audio | None, record: Record, recipe: Recipe
 ) -> ExtractorStep:
     """Add a chunk to its stream and emit the windows that it completes."""
-    earlier = state.held
-    state = replace(state, held=(*earlier, record.place.offset))
+    earlier, numbering = state.held, state.heard.numbering
+    rate = audio.sample_rate if audio else state.heard.sample_rate
+    state = replace(
+        state,
+        seen=record.place.offset,
+        heard=Heard(record.timestamp_ms, rate, count(numbering, chunk)),
+        missing=state.missing + missing_before(numbering, chunk),
+        held=earlier.append(record.place.offset),
+    )
     windows: list[Window] = []
     if audio:
         state, windows = _cut(state, audio, record, recipe)
     if chunk.final or chunk.stream_id is None:
         return _end(state, windows, recipe, record)
     if not windows:
+        _check_room(state)
         return Step(state)
     vectors, letters = _extract(state, windows, recipe, record)
-    released = earlier if state.pending else state.held
-    state = replace(state, held=state.held[len(released) :])
-    return Step(state, vectors, letters, released, state.cursor, state.cursor.timestamp_ms)
+    held: Chain[int] = Chain()
+    if state.pending.samples:
+        held = held.append(record.place.offset)
+    released = tuple(earlier) if held else tuple(state.held)
+    state = replace(state, held=held, missing=0)
+    return Step(state, vectors, letters, released, state.cursor, state.heard.timestamp_ms)
 
 
 def _cut(
@@ -237,27 +266,62 @@ def _cut(
     cursor, offset, rate = state.cursor, record.place.offset, audio.sample_rate
     fresh = audio.samples[cursor.skip :] if offset == cursor.offset else audio.samples
     length = window_length(recipe.window_seconds, rate)
-    complete, pending = cut((*state.pending, fresh), length)
+    if state.pending.samples + len(fresh) < length:
+        state = replace(state, pending=state.pending.append(fresh))
+        return _keep_opening(state, record), []
+    complete, rest = cut((*state.pending.unpacked(), fresh), length)
     windows = [
         Window(index, index * length / rate, Audio(samples, rate))
         for index, samples in enumerate(complete, start=cursor.window_index)
     ]
-    cursor = msgspec.structs.replace(cursor, timestamp_ms=record.timestamp_ms, sample_rate=rate)
-    if windows:
-        rest = sum(map(len, pending))
-        cursor = msgspec.structs.replace(
-            cursor,
-            window_index=cursor.window_index + len(windows),
-            offset=offset if rest else offset + 1,
-            skip=len(audio.samples) - rest if rest else 0,
+    pending = Pending()
+    for piece in rest:
+        pending = pending.append(piece)
+    cursor = msgspec.structs.replace(
+        cursor,
+        window_index=cursor.window_index + len(windows),
+        offset=offset if rest else offset + 1,
+        heard=state.heard,
+        skip=len(audio.samples) - pending.samples if rest else 0,
+    )
+    return replace(state, cursor=cursor, pending=pending, opening=Chain(), opening_bytes=0), windows
+
+
+def _keep_opening(state: StreamState, record: Record) -> StreamState:
+    """Keep the messages of a stream that is too short for any window yet."""
+    if state.cursor.window_index or _seconds(state) >= MIN_WINDOW_SECONDS:
+        return replace(state, opening=Chain(), opening_bytes=0)
+    return replace(
+        state,
+        opening=state.opening.append(record),
+        opening_bytes=state.opening_bytes + len(record.value),
+    )
+
+
+def _seconds(state: StreamState) -> float:
+    rate = state.heard.sample_rate
+    return state.pending.samples / rate if rate else 0.0
+
+
+def _check_room(state: StreamState) -> None:
+    """Bound what a stream keeps in memory.
+
+    Raises
+    ------
+    WindowOverflow
+        More chunks, or bytes before the first second of audio.
+    """
+    if len(state.held) > MAX_HELD:
+        raise WindowOverflow(
+            f"the window under way has {MAX_HELD} chunks, the limit, and is not complete: "
+            "send longer chunks"
         )
-    too_short = not cursor.window_index and _seconds(pending, rate) < MIN_WINDOW_SECONDS
-    opening = (*state.opening, record) if too_short else ()
-    return replace(state, cursor=cursor, pending=pending, opening=opening), windows
-
-
-def _seconds(pending: Sequence[Samples], sample_rate: int) -> float:
-    return sum(map(len, pending)) / sample_rate
+    if len(state.opening) > 1 and state.opening_bytes > MAX_OPENING_BYTES:
+        raise WindowOverflow(
+            f"the stream has {state.opening_bytes} bytes for its first {_seconds(state):.3g} s, at "
+            f"most {MAX_OPENING_BYTES} bytes are kept for the first {MIN_WINDOW_SECONDS:g} s: send "
+            "fewer channels, a lower rate, or fewer bytes around the audio"
+        )
 
 
 def _end(
@@ -273,97 +337,61 @@ def _end(
             for vector in vectors
         )
     elif state.cursor.window_index:
-        vectors = tuple(_end_marker(state, recipe))
-    seen = max(state.held, default=state.cursor.offset - 1)
-    cursor = msgspec.structs.replace(state.cursor, offset=seen + 1, skip=0, ended=True)
+        vectors = tuple(end_markers(state, recipe))
+    cursor = msgspec.structs.replace(
+        state.cursor, offset=state.seen + 1, heard=state.heard, skip=0, closes_at=None, ended=True
+    )
     return Step(
         state=None,
         events=vectors,
         dead_letters=letters + tuple(_too_short(state)),
-        released=state.held,
+        released=tuple(state.held),
         saved=cursor,
-        timestamp_ms=cursor.timestamp_ms,
+        timestamp_ms=state.heard.timestamp_ms,
     )
 
 
 def _rest(state: StreamState, recipe: Recipe) -> list[Window]:
-    rate = state.cursor.sample_rate
-    if rate is None or _seconds(state.pending, rate) < MIN_WINDOW_SECONDS:
+    rate = state.heard.sample_rate
+    if rate is None or _seconds(state) < MIN_WINDOW_SECONDS:
         return []
     index = state.cursor.window_index
     start = index * window_length(recipe.window_seconds, rate) / rate
-    return [Window(index, start, Audio(np.concatenate(state.pending), rate))]
+    return [Window(index, start, Audio(np.concatenate(state.pending.unpacked()), rate))]
 
 
 def _too_short(state: StreamState) -> Iterator[DeadLetter]:
-    rate = state.cursor.sample_rate
-    if not state.opening or rate is None:
-        return
-    seconds = _seconds(state.pending, rate)
     error = AudioTooShort(
-        f"the stream ended after {seconds:.3g} s in {len(state.opening)} message(s), the shortest "
-        f"window is {MIN_WINDOW_SECONDS:g} s: send more audio before final: true"
+        f"the stream ended after {_seconds(state):.3g} s in {len(state.opening)} message(s), the "
+        f"shortest window is {MIN_WINDOW_SECONDS:g} s: send more audio before final: true"
     )
     for record in state.opening:
         yield DeadLetter(record, error)
 
 
-def _end_marker(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:
-    cursor = state.cursor
-    end = cursor.window_index * recipe.window_seconds
-    for feature_set in recipe.feature_sets:
-        yield FeatureVector(
-            event_id=feature_event_id(cursor.origin, feature_set.name, cursor.window_index),
-            stream_id=state.stream_id,
-            origin=cursor.origin,
-            feature_set=feature_set.name,
-            window_index=cursor.window_index,
-            start_seconds=end,
-            end_seconds=end,
-            level_dbfs=FLOOR_DBFS,
-            values=(),
-            final=True,
-        )
-
-
 def _extract(
-    state: StreamState, windows: Sequence[Window], recipe: Recipe, record: Record | None
+    state: StreamState, windows: Sequence[Window], recipe: Recipe, record: Record | None = None
 ) -> tuple[tuple[FeatureVector, ...], tuple[DeadLetter, ...]]:
     """Compute the vectors of windows; one that has none makes the message at hand a dead letter."""
     vectors: list[FeatureVector] = []
     letters: list[DeadLetter] = []
-    for window in windows:
+    for number, window in enumerate(windows):
+        missing = 0 if number else state.missing
         try:
             vectors += [
-                vector(state.stream_id, state.cursor.origin, window, feature_set)
+                msgspec.structs.replace(
+                    vector(state.stream_id, state.cursor.origin, window, feature_set),
+                    missing_chunks=missing,
+                )
                 for feature_set in recipe.feature_sets
             ]
         except AudioError as error:
-            if record is None:
-                raise
-            letters.append(DeadLetter(record, error))
+            letters.append(DeadLetter(record or _place_only(state), error))
     return tuple(vectors), tuple(letters)
 
 
-def vector(
-    stream_id: str, origin: Origin, window: Window, feature_set: FeatureSet
-) -> FeatureVector:
-    """Compute the feature vector of a window.
-
-    Raises
-    ------
-    InvalidSamples
-        The samples give no finite features.
-    """
-    values = feature_set.extract(resample(window.audio, feature_set.sample_rate))
-    return FeatureVector(
-        event_id=feature_event_id(origin, feature_set.name, window.index),
-        stream_id=stream_id,
-        origin=origin,
-        feature_set=feature_set.name,
-        window_index=window.index,
-        start_seconds=window.start_seconds,
-        end_seconds=window.end_seconds,
-        level_dbfs=round(level_dbfs(window.audio.samples), 2),
-        values=tuple(float(text) for text in values.astype(str)),  # shortest digits of a float32
-    )
+def _place_only(state: StreamState) -> Record:
+    """Stand for the latest chunk of a stream, whose bytes are in the log alone."""
+    origin = state.cursor.origin
+    place = Origin(origin.topic, origin.partition, max(state.held, default=state.seen))
+    return Record(place, state.heard.timestamp_ms, state.stream_id.encode(), b"")

@@ -1,5 +1,6 @@
 """faust apps as both services need them: settings that were measured, and the agent wired up."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from mode.utils.queues import FlowControlEvent
 
 from services.runtime.consumer import App
 from services.runtime.core import Core, Outputs
+from services.runtime.security import faust_credentials
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import StreamWorker
 from services.runtime.table import LatestTable
@@ -64,10 +66,11 @@ def create_app(
         f"{core.service}-state",
         partitions=partitions,
         key_type=str,
+        value_type=bytes,
         extra_topic_configs={"cleanup.policy": "compact"},
     )
     worker = StreamWorker(app, core, source, table, outputs)
-    cast("LatestTable", table).progress = worker.progress
+    cast("LatestTable", table).progress = worker.saved.progress
     app.committable = worker.committable
     topic = app.topic(
         source,
@@ -80,6 +83,7 @@ def create_app(
 
     app.agent(topic, name=core.service, concurrency=1)(worker.consume)
     app.task(worker.deliver)
+    app.task(worker.save_regularly)
     app.task(worker.sweep)
     app.on_partitions_revoked.connect(worker.on_revoked)
     app.on_partitions_assigned.connect(worker.on_assigned)
@@ -91,9 +95,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     session = settings.session_timeout_seconds
     return {
         "broker": [f"kafka://{server}" for server in settings.brokers.split(",")],
+        "broker_credentials": faust_credentials(settings),
         "store": "memory://",
         "Table": LatestTable,
-        "datadir": Path(tempfile.gettempdir()) / "genrestream-faust",
+        "datadir": Path(tempfile.gettempdir()) / f"genrestream-faust-{os.getuid()}",
         "autodiscover": False,
         "web_enabled": False,
         "topic_disable_leader": True,

@@ -52,6 +52,13 @@ class CarefulConsumer(Consumer):
         All it does is warn, of chunks that wait for the rest of their window, too.
         """
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Let the full queue of the agent hold the consumer back, which it does by itself.
+
+        faust would fetch nothing more of the partition, and once all are full sleep for a second,
+        however soon the agent has taken what waits.
+        """
+
     def _new_offset(self, tp: TP) -> int | None:
         for book in (self._acked, self._acked_index, self._gap):
             book.pop(tp, None)

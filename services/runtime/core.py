@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -39,8 +39,11 @@ class Core(Protocol[State, Saved, Output]):
     def advance(self, state: State | None, record: Record) -> Sequence[Step[State, Saved, Output]]:
         """Take in a message; bad input becomes a dead letter, nothing is raised for it."""
 
-    def close(self, state: State) -> Step[State, Saved, Output]:
-        """End a stream that went idle."""
+    def close(self, state: State) -> Sequence[Step[State, Saved, Output]]:
+        """End a stream that went idle.
+
+        What a step saves must be in the changelog before the next one is published.
+        """
 
     def is_open(self, saved: Saved) -> bool:
         """Tell whether a saved stream still waits for an end."""
@@ -59,6 +62,37 @@ class Core(Protocol[State, Saved, Output]):
             Offset from which its partition would be replayed, if known.
         age_seconds
             Time since it was saved.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[State]):
+    """Messages of one stream that wait together.
+
+    Attributes
+    ----------
+    state
+        State of the stream before them; ``None`` for a stream that is not open.
+    records
+        The messages, in the order of the log.
+    """
+
+    state: State | None
+    records: Sequence[Record]
+
+
+@runtime_checkable
+class BatchCore(Core[State, Saved, Output], Protocol[State, Saved, Output]):
+    """A core for which many streams together are less work than one after another."""
+
+    def advance_many(
+        self, turns: Sequence[Turn[State]]
+    ) -> list[list[Sequence[Step[State, Saved, Output]]]]:
+        """Take in the messages of different streams.
+
+        Returns
+        -------
+        What `advance` would return for each message of each turn.
         """
 
 

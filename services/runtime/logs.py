@@ -15,8 +15,9 @@ _STREAMING: Final = (
     "services.runtime.table",
     "services.commands.workers",
 )
-#: Libraries whose debugging nobody asks for.
-_CHATTY: Final = ("numba",)
+#: Libraries whose debugging nobody asks for, or may see: aiokafka's connection logs its requests,
+#: that of SASL PLAIN holds the password.
+_CHATTY: Final = ("numba", "aiokafka.conn")
 
 
 def log_configuration(level: str) -> dict[str, Any]:

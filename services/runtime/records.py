@@ -55,6 +55,8 @@ class Step(Generic[State, Saved, Output]):
         What a restarted worker must know to go on from here; ``None`` when nothing changed.
     timestamp_ms
         Time of the message that caused the events; theirs too, so that a replay gives the same.
+    note
+        For the log, when something was left out on purpose.
     """
 
     state: State | None
@@ -63,3 +65,4 @@ class Step(Generic[State, Saved, Output]):
     released: tuple[int, ...] = ()
     saved: Saved | None = None
     timestamp_ms: int = 0
+    note: str = ""

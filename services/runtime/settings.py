@@ -4,11 +4,12 @@ Every variable begins with ``GENRESTREAM_``, except the names that all Kafka use
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from features import FEATURE_SETS
@@ -18,6 +19,7 @@ PREFIX: Final = "GENRESTREAM_"
 DEFAULT_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
 #: Chunks of up to this many bytes fit: a 30 s stereo WAV at 44.1 kHz has 5.3 MB, a FLAC half of it.
 MAX_MESSAGE_BYTES: Final = 5 * 1024 * 1024
+_SECRET: Final = re.compile("PASSWORD|SECRET|TOKEN|CREDENTIAL", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
@@ -29,6 +31,39 @@ class Settings(BaseSettings):
         None,
         validation_alias="KAFKA_BOOTSTRAP_SERVERS",
         description="Kafka brokers, host:port,…; the embedded broker when not set (demo, up)",
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        validation_alias="KAFKA_SECURITY_PROTOCOL",
+        description="of the brokers' port: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512",
+        validation_alias="KAFKA_SASL_MECHANISM",
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    )
+    sasl_username: str | None = Field(
+        None, validation_alias="KAFKA_SASL_USERNAME", min_length=1, description="of our user"
+    )
+    sasl_password: SecretStr | None = Field(
+        None, validation_alias="KAFKA_SASL_PASSWORD", min_length=1, description="of that user"
+    )
+    ssl_cafile: FilePath | None = Field(
+        None,
+        validation_alias="KAFKA_SSL_CAFILE",
+        description="PEM file of the authority that signed the brokers' certificates; by default "
+        "those that the system trusts",
+    )
+    ssl_certfile: FilePath | None = Field(
+        None,
+        validation_alias="KAFKA_SSL_CERTFILE",
+        description="PEM file of our own certificate, for brokers that ask for one",
+    )
+    ssl_keyfile: FilePath | None = Field(
+        None, validation_alias="KAFKA_SSL_KEYFILE", description="PEM file of its key"
+    )
+    ssl_key_password: SecretStr | None = Field(
+        None, validation_alias="KAFKA_SSL_KEY_PASSWORD", description="of that key, if it has one"
     )
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="before topic names")
     partitions: int = Field(4, ge=1, le=10_000, description="of topics that are created")
@@ -77,6 +112,36 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown {', '.join(unknown)}: choose {', '.join(FEATURE_SETS)}")
         return names
 
+    @model_validator(mode="after")
+    def _check_security(self) -> Self:
+        """Refuse credentials that would go unused: who sets them does not expect plaintext."""
+        protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"
+        names = variable_names()
+        sasl, tls = ["sasl_username", "sasl_password"], ["ssl_cafile", "ssl_certfile"]
+        unused = [*([] if self.uses_sasl else sasl), *([] if self.uses_tls else tls)]
+        for field in unused:
+            if getattr(self, field) is not None:
+                raise ValueError(
+                    f"{names[field]} is set, but {protocol} does not use it: choose "
+                    "SASL_SSL for a password over TLS, SSL for TLS alone, or unset it"
+                )
+        for field in sasl if self.uses_sasl else []:
+            if getattr(self, field) is None:
+                raise ValueError(f"{names[field]} is not set: {protocol} needs it")
+        if bool(self.ssl_certfile) != bool(self.ssl_keyfile):
+            raise ValueError("KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE go together: set both")
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether we give a user name and a password."""
+        return self.security_protocol.startswith("SASL_")
+
     @property
     def brokers(self) -> str:
         """Bootstrap servers, with the default filled in."""
@@ -118,15 +183,9 @@ def load_settings(**overrides: Any) -> Settings:
     )
     if unknown:
         raise SettingsError(
-            f"unknown setting {unknown[0]}={os.environ[unknown[0]]!r}: "
+            f"unknown setting {unknown[0]}={_shown(unknown[0], os.environ[unknown[0]])}: "
             f"remove it or use one of {', '.join(sorted(names.values()))}"
         )
-    for name in ("KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME"):
-        if os.environ.get(name, "PLAINTEXT") != "PLAINTEXT":
-            raise SettingsError(
-                f"{name} is set, but this release speaks plaintext only: unset it, or wait for "
-                "the release with TLS and SASL"
-            )
     given = {names[key]: value for key, value in overrides.items() if value is not None}
     fields = {
         (key if alias.startswith(PREFIX) else alias): given[alias]
@@ -141,6 +200,14 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # of several settings together
+        return reason
     field = str(first["loc"][0])
     variable = variable_names().get(field, field)
-    return f"setting {variable}={first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+    return f"setting {variable}={_shown(variable, first['input'])}: {reason}"
+
+
+def _shown(name: str, value: object) -> str:
+    """Return a value for an error message, but nothing that looks like a secret."""
+    return "**********" if _SECRET.search(name) else repr(value)

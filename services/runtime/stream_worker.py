@@ -1,44 +1,39 @@
-"""The agent that both services share: consume, process, deliver, then acknowledge.
+"""The agent that both services share: consume, process, deliver, save, then acknowledge.
 
 The order is what makes delivery at-least-once: outputs are delivered before the state that calls
-them done is saved, and both before a message is acknowledged. faust flushes its producer before it
-commits, so the saved state is in its changelog by then.
+them done is saved, and both before a message is acknowledged. What waits is taken together; while
+it is processed more is fetched, and what came before is delivered.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Generic, cast
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, Final, Generic, cast
 
 import faust
-import msgspec
 from faust.types import TP, EventT, StreamT, TableT
 
-from schemas import Headers, Origin, encode_event, encode_event_headers, header
-from schemas.errors import InputError, MessageError
-from services.runtime.core import Core, Output, Outputs, Saved, State
+from schemas import Headers, encode_event, encode_event_headers, header
+from schemas.errors import MessageError
+from services.runtime.advancing import Advancer
+from services.runtime.batches import to_record, waiting_events
+from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
-from services.runtime.table import Progress
+from services.runtime.saved_states import SavedStates
 
 logger = logging.getLogger(__name__)
 
-#: Steps on their way to the broker at most; then consuming waits.
-MAX_IN_FLIGHT = 64
-_SWEEP_SECONDS = 1.0
-#: The end of the year 9999: no clock that is right goes beyond.
-_LATEST_SECONDS = 253_402_300_799.0
-_SAVED_SWEEP_EVERY = 10
-
-
-class ProcessingError(InputError):
-    """A fault of ours while processing a message."""
-
-    code = "internal-error"
+#: Batches on their way to the broker at most; then consuming waits.
+MAX_IN_FLIGHT: Final = 4
+#: How often states are saved, and what they cover is acknowledged: a killed worker repeats so much.
+SAVE_SECONDS: Final = 1.0
+_SWEEP_SECONDS: Final = 1.0
+_SAVED_SWEEP_EVERY: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +45,11 @@ class _Live(Generic[State]):
 
 @dataclass(frozen=True, slots=True)
 class _Delivery(Generic[State, Saved, Output]):
-    tp: TP
-    key: str
-    step: Step[State, Saved, Output]
-    pending: Sequence[Awaitable[Any]]
+    """Steps of one generation, and the messages that came of them, on their way to the broker."""
+
     generation: int
+    steps: list[tuple[TP, str, Step[State, Saved, Output]]] = field(default_factory=list)
+    pending: list[Awaitable[Any]] = field(default_factory=list)
 
 
 class StreamWorker(Generic[State, Saved, Output]):
@@ -69,7 +64,7 @@ class StreamWorker(Generic[State, Saved, Output]):
     source
         Name of the topic to read.
     table
-        Saved state by stream id, with a changelog.
+        Saved states as bytes by key, with a changelog.
     outputs
         Where to write.
     """
@@ -79,19 +74,22 @@ class StreamWorker(Generic[State, Saved, Output]):
         app: faust.App,
         core: Core[State, Saved, Output],
         source: str,
-        table: TableT[str, Any],
+        table: TableT[str, bytes],
         outputs: Outputs,
     ) -> None:
         self.app = app
         self.core = core
         self.source = source
-        self.table = table
         self.outputs = outputs
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=core.service)
+        self.saved = SavedStates(table, core)
+        self._changelog = table.changelog_topic.get_topic_name()
+        self._advancer = Advancer(core)
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
         self._processing = asyncio.Lock()
+        self._saving = asyncio.Lock()
+        self._stopped = False
         self._generation = 0
         self._reset()
 
@@ -100,6 +98,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._generation += 1
         self._live: dict[str, _Live[State]] = {}
         self._unsaved: dict[str, Saved] = {}
+        self._delivered: dict[str, Saved] = {}
+        self._released: list[tuple[TP, int]] = []
         self._trackers: dict[TP, OffsetTracker[Any]] = {}
         self._assigned_at: dict[int, float] = {}
 
@@ -107,64 +107,56 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def consume(self, stream: StreamT[bytes]) -> None:
         """Process the messages of a stream; the body of the agent."""
+        queue = cast("faust.Topic", stream.channel).queue
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
             generation = self._generation
             async with self._processing:
-                if generation == self._generation:
-                    await self._handle_or_crash(event, generation)
+                if generation == self._generation and not self._stopped:
+                    await self._process_or_crash([event, *waiting_events(self.app, queue)])
 
-    async def _handle_or_crash(self, event: EventT[bytes], generation: int) -> None:
-        """Handle a message; end the worker rather than go on with a hole in the log."""
+    async def _process_or_crash(self, events: Sequence[EventT[bytes]]) -> None:
+        """Process messages; end the worker rather than go on with a hole in the log."""
         try:
-            await self._handle(event, generation)
+            await self._process(events)
         except Exception as error:
-            logger.exception("cannot go on after %s", event.message.tp)
+            logger.exception("cannot go on after %s", events[0].message.tp)
             await self.app.crash(error)
             raise
 
-    async def _handle(self, event: EventT[bytes], generation: int) -> None:
-        message = event.message
-        record = _to_record(event)
-        if not self._tracker(message.tp).add(message.offset, message):
+    async def _process(self, events: Iterable[EventT[bytes]]) -> None:
+        """Take in messages that wait together, and hand over what comes of them."""
+        generation = self._generation
+        streams: dict[str, list[Record]] = {}
+        for event in events:
+            message, record = event.message, to_record(event)
+            if self._tracker(message.tp).add(message.offset, message):
+                message.value = None  # the log is the buffer: keep the place, not the bytes
+                key = _state_key(message.partition, self.core.stream_id(record))
+                streams.setdefault(key, []).append(record)
+        turns = [Turn(self._state(key), records) for key, records in streams.items()]
+        results = await self._advancer.advance(turns)
+        if generation != self._generation:
             return
-        message.value = None  # the log is the buffer: keep the place, not the bytes
-        key = _state_key(message.tp.partition, self.core.stream_id(record))
-        steps = await self._run(self._advance, key, record)
-        if generation == self._generation:
-            for step in steps:
-                await self._submit(message.tp, key, step, record)
-
-    async def _run(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, function, *arguments
-        )
-
-    def _advance(self, key: str, record: Record) -> Sequence[Step[State, Saved, Output]]:
-        state = self._state(key)
-        try:
-            return self.core.advance(state, record)
-        except Exception as error:
-            logger.exception("processing failed: %s", record.place)
-            fault = ProcessingError(f"{type(error).__name__}: {error}")
-            letter = DeadLetter(record, fault)
-            return [Step(state, dead_letters=(letter,), released=(record.place.offset,))]
+        delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
+        for (key, records), result in zip(streams.items(), results, strict=True):
+            for record, steps in zip(records, result, strict=False):  # fewer after a halt
+                for step in steps:
+                    await self._send_step(delivery, key, step, record)
+        await self._deliveries.put(delivery)
 
     def _state(self, key: str) -> State | None:
         if key in self._live:
             return self._live[key].state
-        saved = self._unsaved.get(key) or self._load(key)
-        return None if saved is None else self.core.resume(_stream_id(key), saved)
+        saved = self._unsaved.get(key) or self.saved.load(key)
+        return None if saved is None else self._resume(key, saved)
 
-    def _load(self, key: str) -> Saved | None:
-        value = self.table.data.get(key)
-        return None if value is None else self._saved(value)
-
-    def _saved(self, entry: dict[str, Any]) -> Saved:
-        return msgspec.convert(entry["state"], self.core.saved_type)
-
-    def progress(self, entry: dict[str, Any]) -> Progress:
-        """Order the table's entries of one stream: the larger is the later."""
-        return self.core.progress(self._saved(entry))
+    def _resume(self, key: str, saved: Saved) -> State | None:
+        """Take a stream up again; it begins anew rather than fail at every start."""
+        try:
+            return self.core.resume(_stream_id(key), saved)
+        except Exception:
+            logger.exception("stream %s begins anew: its saved state cannot be used", key)
+            return None
 
     def _tracker(self, tp: TP) -> OffsetTracker[Any]:
         return self._trackers.setdefault(tp, OffsetTracker())
@@ -172,116 +164,159 @@ class StreamWorker(Generic[State, Saved, Output]):
     def committable(self, tp: TP) -> int | None:
         """Tell up to where a partition is done with; ``None`` when nothing of it was seen."""
         tracker = self._trackers.get(tp)
-        return tracker.committable if tracker else None
+        return None if tracker is None else tracker.committable  # an empty one is false
 
     # -- delivering --------------------------------------------------------------------------
 
-    async def _submit(
-        self, tp: TP, key: str, step: Step[State, Saved, Output], cause: Record | None
+    async def _send_step(
+        self,
+        delivery: _Delivery[State, Saved, Output],
+        key: str,
+        step: Step[State, Saved, Output],
+        cause: Record | None,
     ) -> None:
-        """Publish what came of a message, and queue what is to be done once it is delivered."""
+        """Move a stream on by a step, and publish what came of it."""
+        tp = self._tp(key)
+        if step.note:
+            logger.info("%s: %s", cause.place if cause else tp, step.note)
         if step.state is None:
             self._live.pop(key, None)
         else:
             self._live[key] = _Live(tp, step.state, time.monotonic())
         if step.saved is not None:
             self._unsaved[key] = step.saved
+        delivery.steps.append((tp, key, step))
         traceparent = _traceparent(cause)
-        pending = [
-            await self._send(
-                self.outputs.events,
-                event.stream_id.encode(),
-                encode_event(event),
-                encode_event_headers(event, step.timestamp_ms, traceparent),
-                step.timestamp_ms,
-                tp.partition if self.outputs.same_partition else None,
-            )
-            for event in step.events
-        ]
-        for letter in step.dead_letters:
-            record = letter.record
-            logger.warning("dead letter: %s: %s", record.place, letter.error)
-            headers = letter.headers(self.core.service)
-            pending.append(
+        for event in step.events:
+            delivery.pending.append(
                 await self._send(
-                    self.outputs.dead_letters,
-                    record.key,
-                    record.value,
-                    headers,
-                    record.timestamp_ms,
+                    self.outputs.events,
+                    event.stream_id.encode(),
+                    encode_event(event),
+                    encode_event_headers(event, step.timestamp_ms, traceparent),
+                    step.timestamp_ms,
+                    tp.partition if self.outputs.same_partition else None,
                 )
             )
-        await self._deliveries.put(_Delivery(tp, key, step, pending, self._generation))
+        for letter in step.dead_letters:
+            delivery.pending.append(await self._send_letter(letter))
+
+    async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
+        record = letter.record
+        logger.warning("dead letter: %s: %s", record.place, letter.error)
+        headers = letter.headers(self.core.service)
+        topic = self.outputs.dead_letters
+        return await self._send(topic, record.key, record.value, headers)
 
     async def _send(
         self,
         topic: str,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         headers: Headers,
-        timestamp_ms: int,
+        timestamp_ms: int | None = None,
         partition: int | None = None,
     ) -> Awaitable[Any]:
-        seconds = timestamp_ms / 1000
+        """Hand a message over; without a time it gets that of now."""
+        seconds = None if timestamp_ms is None else timestamp_ms / 1000
         return await self.app.producer.send(topic, key, value, partition, seconds, headers)
 
     async def deliver(self) -> None:
-        """Await deliveries in order and acknowledge what they were made from, for ever."""
+        """Await deliveries in order and settle them, for ever."""
         while True:
             delivery = await self._deliveries.get()
             try:
-                for acknowledgement in delivery.pending:
-                    await acknowledgement
+                await self._delivery_of(delivery.pending)
                 if delivery.generation == self._generation:
                     self._settle(delivery)
-            except Exception as error:
-                reason = f"the broker did not take a message of stream {_stream_id(delivery.key)}"
-                await self.app.crash(DeliveryError(f"{reason}: {error!r}"))
-                raise
             finally:
                 self._deliveries.task_done()
 
     def _settle(self, delivery: _Delivery[State, Saved, Output]) -> None:
-        saved, key = delivery.step.saved, delivery.key
-        if saved is not None:
-            entry = {
-                "partition": delivery.tp.partition,
-                "saved_at": time.time(),
-                "state": msgspec.to_builtins(saved),
-            }
-            self._put(delivery.tp.partition, key, entry)
-            if self._unsaved.get(key) is saved:
-                del self._unsaved[key]
-        tracker = self._tracker(delivery.tp)
-        for offset in delivery.step.released:
-            for message in tracker.release(offset):
-                self.app.consumer.ack(message)
+        """Note what is delivered: it may be saved, and acknowledged after that."""
+        for tp, key, step in delivery.steps:
+            if step.saved is not None:
+                self._delivered[key] = step.saved
+            self._released += [(tp, offset) for offset in step.released]
 
-    def _put(self, partition: int, key: str, value: dict[str, Any] | None) -> None:
-        """Write to the table and its changelog, outside of the agent's own task."""
-        if value is None:
-            self.table.data.pop(key, None)
-            self.table.send_changelog(partition, key, None, value_serializer="raw")
-        else:
-            self.table.data[key] = value
-            self.table.send_changelog(partition, key, value)
+    async def _delivery_of(self, pending: Sequence[Awaitable[Any]]) -> None:
+        """Wait until the broker has messages; end the worker if it does not take one."""
+        try:
+            for acknowledgement in pending:
+                await acknowledgement
+        except Exception as error:
+            reason = f"the broker did not take a message of the {self.core.service}: {error!r}"
+            await self.app.crash(DeliveryError(reason))
+            raise
+
+    # -- saving ------------------------------------------------------------------------------
+
+    async def save_regularly(self) -> None:
+        """Save what is delivered, for ever."""
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            await self._save()
+
+    async def _save(self) -> None:
+        """Save the streams that went on, then acknowledge all that their states cover."""
+        async with self._saving:
+            generation = self._generation
+            delivered, self._delivered = self._delivered, {}
+            released, self._released = self._released, []
+            await self._write({key: self.saved.encode(saved) for key, saved in delivered.items()})
+            if generation != self._generation:
+                return
+            for key, saved in delivered.items():
+                if self._unsaved.get(key) is saved:
+                    del self._unsaved[key]
+            for tp, offset in released:
+                for message in self._tracker(tp).release(offset):
+                    self.app.consumer.ack(message)
+
+    async def _write(self, states: dict[str, bytes | None]) -> None:
+        """Write states to the changelog, and to the table once they are delivered.
+
+        The last state of each partition goes alone: the embedded broker (Tansu) takes the first
+        record of the last batch for the end of a log, and recovery reads up to the end.
+        """
+        generation, now = self._generation, round(1000 * time.time())
+        last = {self._tp(key).partition: key for key in states}
+        for keys in (states.keys() - set(last.values()), last.values()):
+            pending = [
+                await self._send(
+                    self._changelog,
+                    self.saved.encode_key(key),
+                    states[key],
+                    [],
+                    now,
+                    self._tp(key).partition,
+                )
+                for key in keys
+            ]
+            await self._delivery_of(pending)
+        if generation == self._generation:
+            for key, value in states.items():
+                self.saved.put(key, value)
 
     # -- partitions come and go --------------------------------------------------------------
 
     async def drain(self) -> None:
-        """Wait until what is being processed is delivered, and commit it."""
+        """Wait until what is being processed is delivered and saved, and commit it."""
+        self._advancer.halt()
         async with self._processing:
-            await self._deliveries.join()
+            await self._save_all()
             await self.app.consumer.commit()
 
     async def on_shutdown(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand; the rest stays in the log."""
+        self._stopped = True
         await self.drain()
 
     async def on_revoked(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand and forget the rest: the next owner replays it from the log."""
         await self.drain()
         self._reset()
+        self._advancer.resume()
 
     async def on_assigned(self, *arguments: Any, **_: Any) -> None:
         """Note since when partitions are ours: an idle stream gets its whole timeout anew."""
@@ -302,23 +337,32 @@ class StreamWorker(Generic[State, Saved, Output]):
                 async with self._processing:
                     await self._close_idle()
             async with self._processing:
-                self._sweep_saved()
+                await self._sweep_saved()
 
     async def _close_idle(self) -> None:
         timeout = self.core.idle_timeout_seconds
         if timeout is None:
             return
-        idle_since = time.monotonic() - timeout
-        generation = self._generation
-        idle = [(key, live) for key, live in self._live.items() if live.touched < idle_since]
-        for key, live in idle:
-            if not self._caught_up(live.tp):
-                continue
-            step = await self._run(self.core.close, live.state)
+        idle_since, generation = time.monotonic() - timeout, self._generation
+        closing = {}
+        for key, live in list(self._live.items()):
+            if live.touched < idle_since and not self._stopped and self._caught_up(live.tp):
+                logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+                closing[key] = await self._advancer.run(self.core.close, live.state)
+        for steps in zip_longest(*closing.values()):
+            await self._save_all()  # of the steps before
             if generation != self._generation:
                 return
-            logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
-            await self._submit(live.tp, key, step, None)
+            delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
+            for key, step in zip(closing, steps, strict=True):
+                if step is not None:
+                    await self._send_step(delivery, key, step, None)
+            await self._deliveries.put(delivery)
+
+    async def _save_all(self) -> None:
+        """Save all that was sent, once it is delivered."""
+        await self._deliveries.join()
+        await self._save()
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""
@@ -326,23 +370,30 @@ class StreamWorker(Generic[State, Saved, Output]):
         last_seen = self._tracker(tp).last_seen
         return end is not None and (last_seen is None or last_seen + 1 >= end)
 
-    def _sweep_saved(self) -> None:
+    async def _sweep_saved(self) -> None:
         """Go through the table: forget what is over, take up what waits for an end."""
         now = time.time()
-        for key, entry in list(self.table.data.items()):
-            tp = TP(self.source, entry["partition"])
+        expired: dict[str, bytes | None] = {}
+        for key in self.saved:
+            tp = self._tp(key)
             if tp.partition not in self._assigned_at:
-                self.table.data.pop(key, None)
+                self.saved.put(key, None)
                 continue
             if key in self._live or key in self._unsaved:
                 continue
-            saved = self._saved(entry)
+            entry = self.saved.entry(key)
             committed = self.app.monitor.tp_committed_offsets.get(tp)
-            if self.core.is_expired(saved, committed, now - entry["saved_at"]):
-                self._put(tp.partition, key, None)
-            elif self.core.is_open(saved):
-                state = self.core.resume(_stream_id(key), saved)
-                self._live[key] = _Live(tp, state, self._assigned_at[tp.partition])
+            if not entry or self.core.is_expired(entry[0], committed, now - entry[1]):
+                expired[key] = None
+            elif self.core.is_open(entry[0]):
+                state = self._resume(key, entry[0])
+                if state is not None:
+                    self._live[key] = _Live(tp, state, self._assigned_at[tp.partition])
+        async with self._saving:
+            await self._write(expired)
+
+    def _tp(self, key: str) -> TP:
+        return TP(self.source, int(key.partition("/")[0]))
 
 
 def _state_key(partition: int, stream_id: str) -> str:
@@ -352,23 +403,6 @@ def _state_key(partition: int, stream_id: str) -> str:
 
 def _stream_id(key: str) -> str:
     return key.partition("/")[2]
-
-
-def _to_record(event: EventT[bytes]) -> Record:
-    message = event.message
-    return Record(
-        place=Origin(message.topic, message.partition, message.offset),
-        timestamp_ms=round(1000 * min(max(message.timestamp, 0.0), _LATEST_SECONDS)),
-        key=message.key,
-        value=message.value or b"",
-        headers=_header_list(message.headers),
-    )
-
-
-def _header_list(headers: Any) -> Headers:
-    """Return headers as pairs: aiokafka gives a sequence, faust sometimes a mapping."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    return [(name, value or b"") for name, value in pairs]
 
 
 def _traceparent(cause: Record | None) -> str | None:

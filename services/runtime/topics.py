@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from services.runtime.errors import BrokerError
+from services.runtime.security import client_options, explain_refusal
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 
 
@@ -38,38 +40,35 @@ class Topics:
         return f"{self.prefix}audio.dead-letter"
 
     @property
+    def replays(self) -> str:
+        """Notes of which dead letters were sent back; made when the first one is."""
+        return f"{self.dead_letters}.replays"
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every topic, in the order of the flow."""
         return self.chunks, self.features, self.predictions, self.dead_letters
 
 
 @asynccontextmanager
-async def admin_client(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect an admin client.
 
     Raises
     ------
     BrokerError
-        No broker answers.
+        No broker answers, or it refuses us.
     """
-    client = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+    client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=10_000)
     try:
         await client.start()
     except (KafkaError, OSError) as error:
         await client.close()
-        raise no_broker(brokers) from error
+        raise await explain_refusal(settings) from error
     try:
         yield client
     finally:
         await client.close()
-
-
-def no_broker(brokers: str) -> BrokerError:
-    """Return the error that says that no broker answers, and what to do."""
-    return BrokerError(
-        f"no Kafka broker answers at {brokers}: start one (genrestream up) or set "
-        "KAFKA_BOOTSTRAP_SERVERS"
-    )
 
 
 async def create_topics(settings: Settings) -> dict[str, int]:
@@ -85,7 +84,7 @@ async def create_topics(settings: Settings) -> dict[str, int]:
         No broker answers, it refuses, or existing topics do not have equally many partitions.
     """
     topics = Topics(settings.topic_prefix)
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [name for name in topics.all if name not in existing]
         if missing:
@@ -93,6 +92,22 @@ async def create_topics(settings: Settings) -> dict[str, int]:
         partitions = await count_partitions(admin, topics.all)
     check_equal_partitions(topics, partitions)
     return partitions
+
+
+async def create_replay_topic(settings: Settings) -> None:
+    """Create the topic that notes which dead letters were sent back, if it does not exist.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or it refuses.
+    """
+    name = Topics(settings.topic_prefix).replays
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            configs = {"cleanup.policy": "compact"}
+            topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
+            _check_created(await admin.create_topics([topic]))
 
 
 def check_equal_partitions(topics: Topics, partitions: Mapping[str, int]) -> None:
@@ -123,6 +138,10 @@ async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Se
             for name in names
         ]
     )
+    _check_created(response)
+
+
+def _check_created(response: Any) -> None:
     for name, code, *detail in response.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
@@ -157,7 +176,7 @@ async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, 
     BrokerError
         One does not, or no broker answers.
     """
-    async with admin_client(settings.brokers) as admin:
+    async with admin_client(settings) as admin:
         partitions = await count_partitions(admin, names)
     for name, count in partitions.items():
         if not count:

@@ -118,9 +118,10 @@ def run(
     done: Callable[[Collected], bool],
     meanwhile: Callable[[Collected], None] = lambda _: None,
     compression: str | None = None,
+    from_beginning: bool = False,
 ) -> Collected:
     """Produce messages and collect what comes out, until it is enough or the deadline is over."""
-    return asyncio.run(_run(settings, messages, done, meanwhile, compression))
+    return asyncio.run(_run(settings, messages, done, meanwhile, compression, from_beginning))
 
 
 async def _run(
@@ -129,11 +130,12 @@ async def _run(
     done: Callable[[Collected], bool],
     meanwhile: Callable[[Collected], None],
     compression: str | None,
+    from_beginning: bool,
 ) -> Collected:
     topics = Topics(settings.topic_prefix)
     reader = TopicReader(settings, [topics.predictions, topics.dead_letters])
     collected = Collected()
-    await reader.start()
+    await reader.start(from_beginning=from_beginning)
     try:
         await send(settings, messages, compression)
         records = reader.messages()

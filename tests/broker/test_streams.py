@@ -12,7 +12,7 @@ from services.classifier.core import Classifier
 from services.classifier.model import load_model
 from services.commands.kafka_io import TopicReader
 from services.commands.stack import start_worker, worker_environment
-from services.extractor.stream import vector
+from services.extractor.vectors import vector
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics
 from tests.broker.harness import (

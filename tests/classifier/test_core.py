@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from schemas import FeatureVector, Origin, encode_event
 from services.classifier.core import Classifier
 from services.classifier.model import load_model
 from services.classifier.score import Score
+from services.runtime.core import Turn
 from services.runtime.records import Record
 from services.runtime.settings import model_path
 
@@ -95,3 +98,22 @@ def test_a_score_survives_its_way_through_the_table() -> None:
     score, _ = CLASSIFIER.classify(None, a_vector(0))
     saved = msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(score)))
     assert msgspec.convert(saved, Score) == score
+
+
+@pytest.mark.parametrize("one_run", [True, False])
+@given(messages=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=16))
+def test_what_waits_together_gives_what_it_gives_one_by_one(
+    one_run: bool, messages: list[tuple[int, int]]
+) -> None:
+    """Windows of three streams, with repetitions, holes, ends and junk."""
+    core = replace(CLASSIFIER, one_run=one_run)
+    streams: dict[int, list[Record]] = {0: [], 1: [], 2: []}
+    for offset, (stream, index) in enumerate(messages):
+        value = encode_event(a_vector(index, final=index == 3)) if index < 4 else b"junk"
+        streams[stream].append(a_record(value, offset))
+    together = core.advance_many([Turn(None, records) for records in streams.values()])
+    for records, found in zip(streams.values(), together, strict=True):
+        score: Score | None = None
+        for record, steps in zip(records, found, strict=True):
+            assert repr(steps) == repr(CLASSIFIER.advance(score, record))
+            score = steps[0].saved or score

@@ -4,12 +4,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from features import feature_set
 from schemas import GENRES, ModelMetadata
 from schemas.errors import ModelError
-from services.classifier.model import load_model, require_feature_set
+from services.classifier.batching import rows_are_independent
+from services.classifier.model import Model, load_model, require_feature_set
 from services.runtime.settings import model_path
 
 NAMES = feature_set("seed-25").names
@@ -115,3 +117,20 @@ def test_shipped_models_load_and_have_a_card(path: Path) -> None:
 
 def test_there_are_shipped_models() -> None:
     assert SHIPPED
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_model_gives_the_same_bits_in_a_batch(path: Path) -> None:
+    assert rows_are_independent(load_model(path))
+
+
+class Drifting(Model):
+    """A model whose answers depend on the company that a window is in."""
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return super().probabilities(features) * np.float32(1 + 1e-6 * (len(features) > 3))
+
+
+def test_one_whose_bits_drift_in_a_batch_is_noticed() -> None:
+    model = load_model(model_path("extra-trees-seed-25"))
+    assert not rows_are_independent(Drifting(model.metadata, model.session))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from features import FeatureSet, Samples
 from schemas import AudioChunk, FeatureVector, Headers, Origin, encode_chunk_headers
-from services.extractor.stream import ExtractorStep, Recipe, StreamState, advance
+from services.extractor.state import Recipe, StreamState
+from services.extractor.stream import ExtractorStep, advance
 from services.runtime.records import Record
 from tests.audio import Integers, encode
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from features import Audio, feature_set, split
 from schemas import AudioChunk, FeatureVector
-from services.extractor.stream import Recipe
+from services.extractor.state import Recipe
 from tests.audio import Integers, integers, music, noise
 from tests.extractor.streams import CHEAP, CODECS, END, RECIPE, Codec, chunk, run, vectors
 

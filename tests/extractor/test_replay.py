@@ -3,17 +3,19 @@
 A dead letter without a place in a window may be sent twice: delivery is at least once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import AudioChunk, FeatureVector
 from services.extractor.core import Extractor
-from services.extractor.stream import Cursor, ExtractorStep, StreamState
+from services.extractor.state import Cursor, StreamState
+from services.extractor.stream import ExtractorStep
 from services.runtime.records import Record
 from tests.audio import integers, noise
-from tests.extractor.streams import END, RECIPE, chunk, record
+from tests.extractor.streams import CODECS, END, RECIPE, chunk, record
 
 EXTRACTOR = Extractor(RECIPE)
 CORRUPT = AudioChunk(b"fLaC, but no more")
@@ -42,16 +44,25 @@ def messages(draw: st.DrawFn) -> AudioChunk:
         return AudioChunk(CORRUPT.data, final=final)
     start, length = draw(st.integers(0, 8_000)), draw(st.integers(100, 32_000))
     rate = draw(st.sampled_from([8_000, 8_000, 8_000, 16_000]))
-    return chunk(AUDIO[start : start + length], rate, final=final)
+    frames = AUDIO[start : start + length]
+    if draw(st.integers(0, 4)) == 0:
+        frames = np.stack([frames, frames[::-1]], axis=1)
+    return chunk(frames, rate, draw(st.sampled_from(CODECS)), final=final)
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> Log:
+    """Messages of several keys, some numbered: repeated, left out, out of order, from 0 again."""
     log: Log = []
-    now = 0
+    now = number = 0
+    counted = draw(st.booleans())
     for offset, message in enumerate(draw(st.lists(messages(), min_size=1, max_size=15))):
-        now += draw(st.sampled_from([0, 100, 100, 100, 11_000]))
+        now += draw(st.sampled_from([0, 100, 100, 100, 11_000, -100]))
         key = draw(st.sampled_from([b"a", b"a", b"a", b"b", None, b"\xff"]))
+        if counted and draw(st.integers(0, 9)):
+            step = draw(st.sampled_from([1, 1, 1, 1, 1, 0, 2, 4, -1, -3]))
+            number = 0 if draw(st.integers(0, 9)) == 0 else max(0, number + step)
+            message = replace(message, sequence=number)
         log.append(record(offset, message, key=key, timestamp_ms=now))
         if draw(st.integers(0, 7)) == 0:
             log.append(Silence(draw(st.sampled_from("ab"))))
@@ -66,14 +77,19 @@ def steps_of(
         mine = EXTRACTOR.stream_id(entry) == stream_id
         return EXTRACTOR.advance(state, entry) if mine else []
     mine = entry.stream_id == stream_id and state is not None and not state.cursor.ended
-    return [EXTRACTOR.close(state)] if state and mine else []
+    return EXTRACTOR.close(state) if state and mine else []
 
 
 def process(log: Log, stream_id: str, state: StreamState | None = None) -> list[ExtractorStep]:
+    """Process the entries of one stream as a worker does, which looks up what it has saved."""
     steps: list[ExtractorStep] = []
     for entry in log:
-        steps += steps_of(entry, stream_id, state)
-        state = steps[-1].state if steps else state
+        new = steps_of(entry, stream_id, state)
+        for step in new:
+            state = step.state
+            if state is None and step.saved:
+                state = EXTRACTOR.resume(stream_id, step.saved)
+        steps += new
     return steps
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from features import FLOOR_DBFS
 from schemas import AudioChunk, Origin
-from services.extractor.stream import ExtractorStep, Recipe, StreamState, advance, close
+from services.extractor.state import Recipe, StreamState
+from services.extractor.stream import ExtractorStep, advance, close
 from services.runtime.records import Record
 from tests.audio import integers, noise
 from tests.extractor.streams import CHEAP, END, RECIPE, chunk, record, run, vectors
@@ -42,8 +43,7 @@ def test_a_window_is_emitted_as_soon_as_it_is_complete() -> None:
 
 def test_the_state_holds_no_more_than_a_window() -> None:
     state = opened(audio(100.0), audio(0.25))
-    assert sum(map(len, state.pending)) < 1.5 * RATE
-    assert all(piece.base is None or len(piece.base) < 1.5 * RATE for piece in state.pending)
+    assert state.pending.samples == sum(map(len, state.pending.unpacked())) < 1.5 * RATE
     assert len(state.held) == 2
 
 
@@ -168,9 +168,10 @@ def test_a_short_rest_after_a_window_is_left_out() -> None:
 
 
 def test_an_idle_stream_is_closed_with_its_rest() -> None:
-    step = close(opened(audio(2.75)), RECIPE)
-    assert [(event.window_index, event.final) for event in step.events] == [(1, True)]
-    assert (step.state, step.released) == (None, (0,))
+    decision, end = close(opened(audio(2.75)), RECIPE)
+    assert (decision.events, decision.released) == ((), ())
+    assert [(event.window_index, event.final) for event in end.events] == [(1, True)]
+    assert (end.state, end.released) == (None, (0,))
 
 
 def test_a_chunk_longer_than_the_limit() -> None:

@@ -10,10 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from schemas import FeatureVector, GenrePrediction, Origin
-from services.commands.kafka_io import TopicReader, chunk_producer
+from services.commands.kafka_io import TopicReader, chunk_producer, reading
 from services.commands.stack import start_worker, stop_workers, worker_environment
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics
@@ -218,14 +216,5 @@ async def _follow(reader: TopicReader, topics: dict[str, list[Any]]) -> None:
 
 async def count_records(settings: Settings, topics: Sequence[str]) -> int:
     """Count the records of topics, as the broker tells."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers)
-    await consumer.start()
-    try:
-        places = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in range(settings.partitions)
-        ]
-        return sum((await consumer.end_offsets(places)).values())
-    finally:
-        await consumer.stop()
+    async with reading(settings, topics) as reader:
+        return sum(map(len, (await reader.offsets()).values()))

@@ -80,9 +80,10 @@ class Kafka:
         self._properties.write_text(text)
 
     def _format(self) -> None:
-        arguments = ["format", "--standalone", "-t", _CLUSTER_ID, "-c", str(self._properties)]
-        command = _java("kafka.tools.StorageTool", *arguments)
-        _run(command, _START_SECONDS)
+        _run(_java("kafka.tools.StorageTool", *self._format_arguments()), _START_SECONDS)
+
+    def _format_arguments(self) -> list[str]:
+        return ["format", "--standalone", "-t", _CLUSTER_ID, "-c", str(self._properties)]
 
     def start(self) -> None:
         """Start the broker and wait until it serves clients.

@@ -222,7 +222,7 @@ def test_empty_messages_and_files(tmp_path: Path) -> None:
     with pytest.raises(CorruptAudio, match="the message is empty"):
         decode(b"", "audio/pcm;rate=22050")
     (tmp_path / "empty.wav").touch()
-    with pytest.raises(CorruptAudio, match=r"empty\.wav is empty"):
+    with pytest.raises(CorruptAudio, match="there is nothing in it"):
         read_file(tmp_path / "empty.wav")
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from schemas.errors import SettingsError
 from services.commands.stack import worker_environment
+from services.runtime.security import client_options
 from services.runtime.settings import load_settings, variable_names
 
 
@@ -39,3 +40,51 @@ def test_bad_broker_addresses(monkeypatch: pytest.MonkeyPatch, servers: str) -> 
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
     with pytest.raises(SettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS=.*host:port"):
         load_settings()
+
+
+SECRET = "correct-horse"  # noqa: S105 - made for this test
+SASL = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_USERNAME": "me",
+    "KAFKA_SASL_PASSWORD": SECRET,
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({**SASL, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "KAFKA_SASL_USERNAME is set, but"),
+        ({**SASL, "KAFKA_SECURITY_PROTOCOL": "SSL"}, "KAFKA_SASL_USERNAME is set, but"),
+        ({"KAFKA_SSL_CAFILE": __file__}, "KAFKA_SSL_CAFILE is set, but"),
+        ({**SASL, "KAFKA_SASL_PASSWORD": ""}, "KAFKA_SASL_PASSWORD"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "KAFKA_SASL_USERNAME is not set"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL='TLS'"),
+        ({**SASL, "KAFKA_SASL_MECHANISM": "GSSAPI"}, "KAFKA_SASL_MECHANISM='GSSAPI'"),
+        ({**SASL, "KAFKA_SSL_CAFILE": "/nowhere"}, "KAFKA_SSL_CAFILE='/nowhere'"),
+        ({**SASL, "KAFKA_SSL_KEYFILE": __file__}, "KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE"),
+        ({**SASL, "GENRESTREAM_SASL_PASSWORD": SECRET}, "GENRESTREAM_SASL_PASSWORD="),
+    ],
+)
+def test_security_that_does_not_fit_together(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], reason: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=reason) as caught:
+        load_settings()
+    assert SECRET not in str(caught.value)
+
+
+def test_secrets_reach_child_processes_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SASL.items():
+        monkeypatch.setenv(name, value)
+    ours = load_settings()
+    assert SECRET not in f"{ours!r} {ours}"
+    assert worker_environment(ours)["KAFKA_SASL_PASSWORD"] == SECRET
+
+
+def test_a_file_that_holds_no_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", __file__)
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    with pytest.raises(SettingsError, match=r"KAFKA_SSL_CAFILE=.* holds no certificate"):
+        client_options(load_settings())

@@ -24,6 +24,7 @@ feature_vectors = st.builds(
     level_dbfs=finite,
     values=st.lists(finite, max_size=8).map(tuple),
     final=st.booleans(),
+    missing_chunks=count,
 )
 predictions = st.builds(
     GenrePrediction,
@@ -41,4 +42,5 @@ predictions = st.builds(
     windows=count,
     window=st.none() | st.builds(WindowAnswer, text, probability, probabilities),
     final=st.booleans(),
+    missing_chunks=count,
 )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas import (
     SCHEMA_VERSION,
     AudioChunk,
+    DeadLetterReason,
     Event,
     FeatureVector,
     GenrePrediction,
@@ -16,6 +17,7 @@ from schemas import (
     Origin,
     dead_letter_headers,
     decode_chunk,
+    decode_dead_letter,
     decode_event,
     decode_final,
     decode_stream_id,
@@ -23,9 +25,10 @@ from schemas import (
     encode_event,
     encode_event_headers,
     header,
+    original_headers,
 )
 from schemas.asyncapi import EXAMPLE_PREDICTION, EXAMPLE_VECTOR
-from schemas.codec import MAX_STREAM_ID_BYTES
+from schemas.codec import MAX_SEQUENCE, MAX_STREAM_ID_BYTES
 from schemas.errors import CorruptAudio, MessageError
 from tests.schemas.events import feature_vectors, predictions
 
@@ -50,6 +53,7 @@ def test_prediction_round_trip(prediction: GenrePrediction) -> None:
         stream_id=st.none() | st.text(min_size=1, max_size=MAX_STREAM_ID_BYTES // 4),
         content_type=st.none() | printable,
         final=st.booleans(),
+        sequence=st.none() | st.integers(0, MAX_SEQUENCE),
         traceparent=st.none() | printable,
     )
 )
@@ -98,9 +102,10 @@ def test_bad_events_are_refused_in_words(data: bytes | None, reason: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", sorted(json.loads(encode_event(EXAMPLE_VECTOR)).keys() - {"final"})
+    "name",
+    sorted(json.loads(encode_event(EXAMPLE_VECTOR)).keys() - {"final", "missing_chunks"}),
 )
-def test_every_field_but_final_is_required(name: str) -> None:
+def test_every_field_without_a_default_is_required(name: str) -> None:
     fields = json.loads(encode_event(EXAMPLE_VECTOR))
     del fields[name]
     with pytest.raises(MessageError, match=f"missing required field `{name}`"):
@@ -153,7 +158,32 @@ def test_bad_final(value: bytes) -> None:
         decode_chunk(b"a", b"", [("final", value)])
 
 
-@pytest.mark.parametrize("name", ["content-type", "traceparent"])
+@pytest.mark.parametrize(
+    ("value", "sequence"), [(b"0", 0), (b" 007 ", 7), (b"%d" % MAX_SEQUENCE, MAX_SEQUENCE)]
+)
+def test_sequence(value: bytes, sequence: int) -> None:
+    assert decode_chunk(b"a", b"", [("Sequence", value)]).sequence == sequence
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"-1",
+        b"1.5",
+        b"0x1",
+        b"first",
+        "\u0664".encode(),
+        b"%d" % (MAX_SEQUENCE + 1),
+        b"9" * 99,
+    ],
+)
+def test_bad_sequence(value: bytes) -> None:
+    with pytest.raises(MessageError, match=r"header 'sequence' is .*in decimal digits, up to 9007"):
+        decode_chunk(b"a", b"", [("sequence", value)])
+
+
+@pytest.mark.parametrize("name", ["content-type", "traceparent", "sequence"])
 def test_headers_must_be_text(name: str) -> None:
     with pytest.raises(MessageError, match=f"header '{name}' is not UTF-8: b'.xff'"):
         decode_chunk(b"a", b"", [(name, b"\xff")])
@@ -221,3 +251,23 @@ def test_a_dead_letter_sent_again_tells_of_its_latest_failure_only() -> None:
     assert len(twice) == len(once)
     assert dict(twice)["dead_letter_offset"] == b"9"
     assert dict(twice)["x"] == b"1"
+
+
+def test_the_reason_of_a_dead_letter_comes_back() -> None:
+    origin, error = Origin("audio.chunks", 3, 1042), CorruptAudio("ünd so weiter")
+    headers = dead_letter_headers(origin, 17, "extractor", error, [("x", b"\xff")])
+    reason = decode_dead_letter(headers)
+    assert reason == DeadLetterReason(origin, 17, "extractor", "corrupt-audio", "ünd so weiter")
+    assert original_headers(headers) == [("x", b"\xff")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dead_letter_topic", b""), ("dead_letter_offset", b"one"), ("dead_letter_error", b"\xff")],
+)
+def test_what_is_no_dead_letter_is_refused(name: str, value: bytes) -> None:
+    headers = dead_letter_headers(Origin("t", 0, 1), 17, "extractor", CorruptAudio("broken"), [])
+    with pytest.raises(MessageError):
+        decode_dead_letter([*headers, (name, value)])
+    with pytest.raises(MessageError, match="not a dead letter"):
+        decode_dead_letter([pair for pair in headers if pair[0] != name])

@@ -15,6 +15,8 @@ def test_codes_are_stable_and_distinct() -> None:
         "AudioTooShort": "audio-too-short",
         "InvalidSamples": "invalid-samples",
         "MessageError": "invalid-message",
+        "LateChunk": "late-chunk",
+        "WindowOverflow": "window-overflow",
         "ModelError": "invalid-model",
         "SettingsError": "invalid-setting",
     }

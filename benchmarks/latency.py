@@ -1,0 +1,113 @@
+"""Measure latency: ``python -m benchmarks.latency``.
+
+From handing the chunk that completes a window to the producer until its prediction is read, on an
+idle system and at half of the capacity that is measured first. Chunks of 1 s, so that two of three
+complete no window; streams of one start are spread over time as listeners are.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from benchmarks import report
+from benchmarks.load import WINDOW_SECONDS, Load, encoded, listen
+from benchmarks.pipeline import Case, run
+from benchmarks.system import System, running_system
+from services.commands.kafka_io import chunk_producer, send_chunk
+
+REPORT: Final = report.FOLDER / "latency.json"
+_IDLE_STREAMS: Final = 6
+_CHUNK_SECONDS: Final = 1.0
+_PERCENTILES: Final = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Latency in ms, by percentile, of so many windows of streams in real time."""
+
+    name: str
+    streams: int
+    windows: int
+    percentiles: dict[int, float]
+
+
+async def measure(windows: int, capacity_seconds: float) -> tuple[float, list[Latency]]:
+    """Return the capacity (streams in real time) and the latency idle and at half of it."""
+    case = Case(chunk_seconds=_CHUNK_SECONDS, seconds=capacity_seconds)
+    encoded(case.codec, case.chunk_seconds)
+    async with running_system(case.partitions) as system:
+        idle = await follow(system, "idle", _IDLE_STREAMS, windows)
+        capacity = (await run(system, case)).rate
+        half = await follow(system, "half load", max(1, round(capacity / 2)), max(4, windows // 10))
+    return capacity, [idle, half]
+
+
+async def follow(system: System, name: str, streams: int, windows: int) -> Latency:
+    """Send streams in real time, and see how long each window takes to its prediction."""
+    load = Load(name, streams, windows * WINDOW_SECONDS, _CHUNK_SECONDS)
+    per_window = round(WINDOW_SECONDS / _CHUNK_SECONDS)
+    completed: dict[tuple[str, int], float] = {}
+    async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
+        taking = asyncio.create_task(listener.take(load.predictions))
+        start = time.monotonic()
+        for number, chunk in enumerate(load.chunks()):
+            due = start + number * _CHUNK_SECONDS / streams
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            index, within = divmod(number // streams, per_window)
+            if within == per_window - 1:
+                completed[chunk.stream_id or "", index] = time.monotonic()
+            await send_chunk(producer, system.settings, chunk)
+        taken = await taking
+    waits = sorted(1e3 * (at - completed[window(value)]) for at, value in taken)
+    shown = {p: float(np.percentile(waits, p)) for p in _PERCENTILES}
+    return Latency(name, streams, len(waits), shown)
+
+
+def window(value: bytes) -> tuple[str, int]:
+    """Return the stream and the number of a prediction's window."""
+    prediction: dict[str, Any] = msgspec.json.decode(value)
+    return prediction["stream_id"], prediction["window_index"]
+
+
+def rows(results: Sequence[Latency]) -> list[list[str]]:
+    """Lay out results, with the ratio of the highest percentile to the first's."""
+    base = results[0].percentiles[99]
+    return [
+        [
+            f"{r.name}, {r.streams} streams",
+            str(r.windows),
+            *(f"{r.percentiles[p]:.0f}" for p in _PERCENTILES),
+            f"{r.percentiles[99] / base:.1f}",
+        ]
+        for r in results
+    ]
+
+
+def main() -> None:
+    """Measure, print and write what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, default=REPORT, help="where the figures go")
+    parser.add_argument("--windows", type=int, default=40, help="of each stream when idle")
+    parser.add_argument("--seconds", type=float, default=3000.0, help="of audio, for the capacity")
+    options = parser.parse_args()
+    before = report.machine()
+    capacity, results = asyncio.run(measure(options.windows, options.seconds))
+    report.show(
+        f"latency in ms, chunks of 1 s; capacity {capacity:.0f} streams",
+        ("", "windows", *(f"p{p}" for p in _PERCENTILES), "p99, of idle"),
+        rows(results),
+    )
+    report.write(
+        options.json, before, {"capacity": capacity, "latency": [asdict(r) for r in results]}
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What the extractor knows of a stream, in memory and in its table."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from features import FeatureSet
+from schemas import Origin
+from services.extractor.chain import Chain
+from services.extractor.numbering import Numbering
+from services.extractor.pending import Pending
+from services.runtime.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How streams are cut and what is extracted.
+
+    Attributes
+    ----------
+    feature_sets
+        One vector a window is emitted for each; all have one window length.
+    idle_timeout_seconds
+        A chunk that comes later than this after the one before begins a new stream.
+    max_chunk_seconds
+        Longest audio that one message may decode to.
+    """
+
+    feature_sets: tuple[FeatureSet, ...]
+    idle_timeout_seconds: float = 30.0
+    max_chunk_seconds: float = 900.0
+
+    def __post_init__(self) -> None:
+        lengths = {recipe.window_seconds for recipe in self.feature_sets}
+        if len(lengths) != 1:
+            raise ValueError(f"feature sets need one window length in common, got {lengths or '-'}")
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of a window."""
+        return self.feature_sets[0].window_seconds
+
+
+class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the latest chunk of a stream leaves behind for the next.
+
+    Attributes
+    ----------
+    timestamp_ms
+        Time of the chunk.
+    sample_rate
+        Of the audio so far, in Hz; ``None`` before any is decoded.
+    numbering
+        The numbers of the chunks so far, if the producer counts.
+    """
+
+    timestamp_ms: int
+    sample_rate: int | None = None
+    numbering: Numbering | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a stream goes on: what survives a restart.
+
+    Attributes
+    ----------
+    origin
+        Place of the stream's first chunk.
+    window_index
+        Number of the next window.
+    offset
+        Of the first chunk that is still needed; earlier ones are done with.
+    heard
+        As of the end of the latest window, or of the stream.
+    skip
+        Samples of the chunk at `offset` that belong to finished windows.
+    closes_at
+        The stream is to end before the message at this offset, whatever comes: decided once, so
+        that a replay that knows of later chunks ends it in the same place.
+    ended
+        The stream is over; a chunk at `offset` or later begins a new one.
+    """
+
+    origin: Origin
+    window_index: int
+    offset: int
+    heard: Heard
+    skip: int = 0
+    closes_at: int | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A stream.
+
+    Attributes
+    ----------
+    stream_id
+        Its id.
+    cursor
+        What is finished.
+    heard
+        As of the latest chunk.
+    seen
+        Offset of the latest message of this key, be it part of the stream or not.
+    pending
+        Audio of the window that is not complete yet.
+    missing
+        Number of chunks that are missing in that window.
+    held
+        Offsets of the chunks that it needs.
+    opening
+        Messages of a stream too short for any window yet, to be dead letters if it stays so.
+    opening_bytes
+        How large their values are.
+    """
+
+    stream_id: str
+    cursor: Cursor
+    heard: Heard
+    seen: int
+    pending: Pending = field(default_factory=Pending)
+    missing: int = 0
+    held: Chain[int] = field(default_factory=Chain)
+    opening: Chain[Record] = field(default_factory=Chain)
+    opening_bytes: int = 0
+
+
+def resume(stream_id: str, cursor: Cursor) -> StreamState:
+    """Return the state of a stream at a cursor, with no audio at hand."""
+    return StreamState(stream_id, cursor, cursor.heard, cursor.offset - 1)
+
+
+def begin(stream_id: str, record: Record) -> StreamState:
+    """Return the state of a stream that begins with a message."""
+    heard = Heard(record.timestamp_ms)
+    return resume(stream_id, Cursor(record.place, 0, record.place.offset, heard))
