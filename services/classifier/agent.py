@@ -19,7 +19,12 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> faus
     topics = Topics(settings.topic_prefix)
     return create_app(
         settings,
-        Classifier(model, settings.silence_dbfs, one_run=rows_are_independent(model)),
+        Classifier(
+            model,
+            settings.silence_dbfs,
+            settings.unknown_below,
+            one_run=rows_are_independent(model),
+        ),
         app_id=f"{settings.topic_prefix}genrestream-classifier-{model.metadata.name}",
         source=topics.features,
         outputs=Outputs(topics.predictions, topics.dead_letters),
