@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults clean
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults test-compose clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under l
 bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
 	set -e; for name in extraction pipeline latency memory startup; do \
 		$(BIN)/python -m benchmarks.$$name; done
+
+test-compose: $(VENV)/.dev ## Bring the stack up in containers, kill, scale, secure it (needs Docker)
+	$(BIN)/python -m pytest -m compose -rs tests/compose
 
 lint: $(VENV)/.dev ## Ruff, mypy and the import contract
 	$(BIN)/ruff check .
