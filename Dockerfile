@@ -27,7 +27,8 @@ RUN /opt/genrestream/bin/pip install --no-deps . \
 
 # What numba compiles is kept in the image; it fits processors like that of the machine which builds.
 COPY deploy/docker/warm_up.py ./
-RUN cd / && NUMBA_CACHE_DIR=/opt/genrestream/numba-cache /opt/genrestream/bin/python /src/warm_up.py
+WORKDIR /
+RUN NUMBA_CACHE_DIR=/opt/genrestream/numba-cache /opt/genrestream/bin/python /src/warm_up.py
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 genrestream \

@@ -50,6 +50,7 @@ lint: $(VENV)/.dev ## Ruff, mypy and the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/lint.sh
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
