@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from services.extractor.state import Cursor, Recipe, StreamState, resume
 from services.extractor.stream import ExtractorStep, advance, close, stream_id
-from services.runtime.records import Record
-from services.runtime.table import Progress
+from services.runtime.records import Progress, Record
 
 
 @dataclass(frozen=True, slots=True)
