@@ -12,8 +12,7 @@ from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
 from services.classifier.score import Score, add, answer_window, is_done, predict
 from services.runtime.core import Turn
-from services.runtime.records import DeadLetter, Record, Step
-from services.runtime.table import Progress
+from services.runtime.records import DeadLetter, Progress, Record, Step
 
 ClassifierStep = Step[Score, Score, GenrePrediction]
 #: A message as read: ``None`` for one that is for other models.
