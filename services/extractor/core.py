@@ -5,8 +5,7 @@ from typing import Final
 
 from services.extractor.state import Cursor, Recipe, StreamState, resume
 from services.extractor.stream import ExtractorStep, advance, close, stream_id
-from services.runtime.records import Record
-from services.runtime.table import Progress
+from services.runtime.records import Progress, Record
 
 #: How long the end of a stream is remembered: producers retry for two minutes by default, and a
 #: worker that stood still, and so lost its partitions, may write what it had in hand when it wakes.

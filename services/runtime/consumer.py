@@ -1,15 +1,18 @@
 """faust's consumer, without its ways to lose messages and to crash (faust-streaming 0.15.3)."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import faust
-from faust.transport.drivers.aiokafka import Consumer
+from aiokafka import AIOKafkaConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.transports import ConsumerT
 
 from services.runtime.record_batches import tolerate_header_names
+from services.runtime.settings import FETCH_WAIT_MS
 
 #: A broker answers a fetch within 1.5 s, with messages or without.
 _LATELY_SECONDS: Final = 10.0
@@ -44,6 +47,9 @@ class CarefulConsumer(Consumer):
     faust takes a seek back in the midst of a batch for a hole in the log, and commits past all that
     is in the "hole", be it processed or not.
     """
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition to where a new owner would begin."""
@@ -86,3 +92,12 @@ class CarefulConsumer(Consumer):
         for book in (self._acked, self._acked_index, self._gap):
             book.pop(tp, None)
         return cast("App", self.app).committable(tp)
+
+
+class PromptThread(AIOKafkaConsumerThread):
+    """faust's thread for the consumer, whose fetches would be held back for 1.5 s."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer

@@ -22,6 +22,7 @@ from services.runtime.batches import to_record, waiting_events
 from services.runtime.consumer import CarefulConsumer
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.letter_log import LetterLog
 from services.runtime.logs import message_fields
 from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
@@ -97,6 +98,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.metrics = metrics
         self._tracer = tracer
         self._advancer = Advancer(core, metrics)
+        self._letter_log = LetterLog()
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
@@ -238,9 +240,8 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
-        logger.warning(
-            "dead letter: %s: %s", record.place, letter.error, extra=self._log_fields(record)
-        )
+        if line := self._letter_log.line(letter, time.monotonic()):
+            logger.warning("%s", line, extra=self._log_fields(record))
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
@@ -383,6 +384,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         while True:
             for _ in range(_SAVED_SWEEP_EVERY):
                 await asyncio.sleep(_SWEEP_SECONDS)
+                if line := self._letter_log.summary(time.monotonic()):
+                    logger.warning("%s", line)
                 before, seconds = time.monotonic(), time.monotonic() - before
                 if seconds > _STALL_SECONDS:
                     self._wait_anew()
