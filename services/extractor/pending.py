@@ -15,8 +15,10 @@ from features import Samples
 
 #: Steps of the mean of two 16-bit channels, from -1 to 1.
 _STEPS: Final = np.float32(65536.0)
-#: Pieces that are kept apart; one more, and they are joined, so tiny chunks cost no more memory.
+#: Pieces that are kept apart at most, and their share of the audio: then all are joined. One array
+#: a stream leaves the least memory unused between arrays; joining each tiny chunk would cost more.
 _MAX_PIECES: Final = 32
+_JOINED_SHARE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,21 @@ class Pending:
         What was appended, packed where that is exact.
     samples
         How many there are.
+    apart
+        How many of them are not in the first piece.
     """
 
     pieces: tuple[Piece, ...] = ()
     samples: int = 0
+    apart: int = 0
 
     def append(self, samples: Samples) -> "Pending":
         """Return this and more audio [shape=(n,)], of which nothing else is kept alive."""
-        pieces = (*self.pieces, pack(samples))
-        if len(pieces) > _MAX_PIECES:
-            pieces = (pack(np.concatenate([unpack(piece) for piece in pieces])),)
-        return Pending(pieces, self.samples + len(samples))
+        count = self.samples + len(samples)
+        apart = self.apart + len(samples)
+        if len(self.pieces) < _MAX_PIECES and apart * _JOINED_SHARE < count:
+            return Pending((*self.pieces, pack(samples)), count, apart)
+        return Pending((pack(np.concatenate([*self.unpacked(), samples])),), count)
 
     def unpacked(self) -> list[Samples]:
         """Return all samples, bit for bit, in pieces [shape=(n,) each]."""

@@ -1,13 +1,14 @@
 """Audio as users send it, through real workers."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from features import Audio, decode, feature_set, split
-from schemas import Origin
+from schemas import Origin, encode_event
 from services.classifier.core import Classifier
 from services.classifier.model import load_model
 from services.commands.kafka_io import TopicReader
@@ -179,6 +180,36 @@ def test_an_idle_stream_is_closed_with_its_rest_even_after_a_restart(brokers: st
     }
     assert spans["rest"] == [(0.0, 3.0, False), (3.0, 4.5, True)]
     assert spans["even"] == [(0.0, 3.0, False), (3.0, 3.0, True)]
+
+
+def test_an_idle_end_stands_though_more_comes_after_a_crash(brokers: str) -> None:
+    """The chunks' own times do not show the pause: a replay must know where the stream ended."""
+    settings = fresh_settings(brokers, "idle-crash.", idle_timeout_seconds=2.0)
+    now = round(1000 * time.time())
+    first, more = (
+        [
+            Message(m.value, m.key, m.headers[:1], timestamp_ms=now)
+            for m in pcm_stream("paused", music(4.5, seed=seed), SAMPLE_RATE // 2)
+        ]
+        for seed in (1, 2)
+    )
+    with running_workers(settings, "extractor", "classifier") as workers:
+        run(settings, first, lambda c: bool(c.final("paused")))
+        workers["extractor"].kill()  # before the end is saved, or soon after
+        workers["extractor"].wait()
+        workers["extractor"] = start_worker("extractor", worker_environment(settings))
+        collected = run(
+            settings,
+            more,
+            lambda c: len({p.event_id for p in c.predictions.get("paused", []) if p.final}) >= 2,
+            from_beginning=True,
+        )
+    versions: dict[str, set[bytes]] = {}
+    for prediction in collected.predictions["paused"]:
+        versions.setdefault(prediction.event_id, set()).add(encode_event(prediction))
+    assert [len(values) for values in versions.values()] == [1, 1, 1, 1]
+    spans = {(p.origin, p.start_seconds, p.end_seconds) for p in collected.predictions["paused"]}
+    assert sorted((start, end) for _, start, end in spans) == [(0, 3), (0, 3), (3, 4.5), (3, 4.5)]
 
 
 def test_one_key_in_two_partitions_is_two_streams(system: Settings) -> None:
