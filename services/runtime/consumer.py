@@ -23,6 +23,10 @@ class App(faust.App):
     committable: Callable[[TP], int | None]
     worker: Any
 
+    def begin_of(self, tp: TP) -> int | None:
+        """Return the offset that a partition was last sought to, ``None`` for its beginning."""
+        return cast("CarefulConsumer", self.consumer).begin_of(tp)
+
     def _new_consumer(self) -> ConsumerT:
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]
         return super()._new_consumer()
@@ -48,6 +52,10 @@ class CarefulConsumer(Consumer):
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
         return committed
+
+    def begin_of(self, tp: TP) -> int | None:
+        """Return the offset that a partition was last sought to, or has been committed at since."""
+        return self._committed_offset.get(tp)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave out faust's check for livelocks, which ends the worker while a seek is under way.
