@@ -175,6 +175,8 @@ class Classifier:
                 f"the vector has {len(vector.values)} values, {vector.feature_set} has {width}: "
                 "extract it again with a matching release"
             )
-        if not np.isfinite(np.array(vector.values, np.float32)).all():
+        with np.errstate(over="ignore"):  # it is refused in the next line
+            values = np.array(vector.values, np.float32)
+        if not np.isfinite(values).all():
             raise MessageError("the vector has values beyond float32: extract it again")
         return vector

@@ -19,7 +19,7 @@ from faust.types import TP, EventT, StreamT, TableT
 from schemas import Headers, encode_event, encode_event_headers
 from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
-from services.runtime.consumer import CarefulConsumer
+from services.runtime.consumer import App, CarefulConsumer
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
 from services.runtime.letter_log import LetterLog
@@ -81,7 +81,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     def __init__(
         self,
-        app: faust.App,
+        app: App,
         core: Core[State, Saved, Output],
         source: str,
         table: TableT[str, bytes],
@@ -162,6 +162,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         streams: dict[str, list[Record]] = {}
         for event in events:
             message, record = event.message, to_record(event)
+            self._warn_of_gap(message.tp, message.offset)
             if self._tracker(message.tp).add(message.offset, message):
                 self.metrics.consumed(record.place)
                 message.value = None  # the log is the buffer: keep the place, not the bytes
@@ -179,6 +180,13 @@ class StreamWorker(Generic[State, Saved, Output]):
                     for step in steps:
                         await self._send_step(delivery, key, step, record, traceparent)
         await self._deliveries.put(delivery)
+
+    def _warn_of_gap(self, tp: TP, offset: int) -> None:
+        """Tell of offsets that never came, be it by compaction, retention or a transaction."""
+        last_seen = self._tracker(tp).last_seen
+        awaited = self.app.begin_of(tp) if last_seen is None else last_seen + 1
+        if awaited is not None and offset > awaited:
+            logger.warning("%s: offsets %d to %d did not come", tp, awaited, offset - 1)
 
     def _state(self, key: str) -> State | None:
         if key in self._live:

@@ -23,6 +23,7 @@ from services.runtime.topics import Topics, create_topics
 
 SAMPLE_RATE = 22_050
 DEADLINE_SECONDS = 60.0
+_BATCH_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,18 @@ def session_timeout(brokers: str) -> float:
 
 
 async def send(
-    settings: Settings, messages: Sequence[Message], compression: str | None = None
+    settings: Settings,
+    messages: Sequence[Message],
+    compression: str | None = None,
+    linger_ms: int = 0,
 ) -> None:
-    """Produce messages, in order."""
+    """Produce messages, in order; with some lingering they share batches."""
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.brokers,
         max_request_size=MAX_MESSAGE_BYTES + 4096,
         compression_type=compression,
-        linger_ms=50 if compression else 0,
+        linger_ms=50 if compression else linger_ms,
+        max_batch_size=_BATCH_BYTES,
     )
     await producer.start()
     try:

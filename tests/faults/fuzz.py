@@ -147,7 +147,7 @@ class _Progress:
 
     async def send(self, settings: Settings, messages: Iterable[Message]) -> None:
         messages = list(messages)
-        await send(settings, messages)
+        await send(settings, messages, linger_ms=100)
         self._sent += len(messages)
 
     async def until_waiting(self, most: int) -> None:

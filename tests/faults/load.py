@@ -3,7 +3,10 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+
+import numpy as np
 
 from tests.audio import Frames, encode, integers, music
 from tests.broker.harness import Message
@@ -17,6 +20,7 @@ _CODECS = (
     ("audio/mpeg", "MP3", "MPEG_LAYER_III"),
 )
 _RATES = (16_000, 22_050, 44_100)
+_STEP = 12_347
 _POISON = 5
 _CHUNK_SECONDS = (0.2, 2.5)
 
@@ -73,7 +77,7 @@ def _stream(name: str, scale: Scale, number: int) -> Iterator[tuple[float, Messa
     rng = random.Random(1000 * scale.seed + number)
     content_type, container, subtype = _CODECS[number % len(_CODECS)]
     rate = rng.choice(_RATES)
-    frames = music(scale.seconds, rate, seed=number)
+    frames = np.roll(_piece(scale.seconds, rate), number * _STEP)  # no two streams are alike
     start = 0
     while start < len(frames):
         end = start + round(rng.uniform(*_CHUNK_SECONDS) * rate)
@@ -83,6 +87,11 @@ def _stream(name: str, scale: Scale, number: int) -> Iterator[tuple[float, Messa
             headers.append(("final", b"true"))
         yield end / rate, Message(data, name.encode(), headers)
         start = end
+
+
+@cache
+def _piece(seconds: float, rate: int) -> Frames:
+    return music(seconds, rate, seed=rate)
 
 
 def _encode(frames: Frames, rate: int, container: str | None, subtype: str | None) -> bytes:
