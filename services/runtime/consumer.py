@@ -1,8 +1,9 @@
 """faust's consumer, without its ways to lose messages and to crash (faust-streaming 0.15.3)."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -10,7 +11,11 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.transports import ConsumerT
 
+from services.runtime.record_batches import tolerate_header_names
 from services.runtime.settings import FETCH_WAIT_MS
+
+#: A broker answers a fetch within 1.5 s, with messages or without.
+_LATELY_SECONDS: Final = 10.0
 
 
 class App(faust.App):
@@ -28,6 +33,7 @@ class App(faust.App):
     worker: Any
 
     def _new_consumer(self) -> ConsumerT:
+        tolerate_header_names()
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]
         return super()._new_consumer()
 
@@ -55,6 +61,19 @@ class CarefulConsumer(Consumer):
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
         return committed
+
+    def end_offset(self, tp: TP) -> int | None:
+        """Return the offset behind the last message of a partition, as heard a moment ago.
+
+        ``None`` when nothing was heard lately: what is old says nothing of messages since.
+        """
+        if tp not in self.assignment():
+            return None
+        consumer = self._thread._ensure_consumer()
+        heard_ms = consumer.last_poll_timestamp(tp)
+        if heard_ms is None or time.time() - heard_ms / 1000 > _LATELY_SECONDS:
+            return None
+        return cast("int | None", consumer.highwater(tp))
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave out faust's check for livelocks, which ends the worker while a seek is under way.

@@ -17,8 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from schemas import Origin, decode_dead_letter, encode_event
 from services.classifier.core import Classifier
 from services.classifier.model import load_model
@@ -30,6 +28,7 @@ from services.runtime.embedded_broker import embedded_broker
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics
 from tests.broker.harness import Message, fresh_settings, send
+from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew
 from tests.faults.memory import MemoryWatch
 from tests.faults.mutations import Fuzzer, endings
@@ -114,7 +113,8 @@ async def fuzz(settings: Settings, messages: int, seed: int, say: Say) -> Report
 async def _watched(
     crew: Crew, report: Report, settings: Settings, say: Say
 ) -> AsyncIterator["_Progress"]:
-    async with _Progress.connected(settings, crew, say) as progress:
+    async with connected_groups(settings) as groups:
+        progress = _Progress(groups, crew, say)
         begun = time.monotonic()
         yield progress
         report.seconds = time.monotonic() - begun
@@ -137,7 +137,7 @@ async def _send_all(settings: Settings, report: Report, progress: "_Progress") -
 class _Progress:
     """Counts what is sent and what is committed, and watches the workers meanwhile."""
 
-    def __init__(self, groups: dict[str, AIOKafkaConsumer], crew: Crew, say: Say) -> None:
+    def __init__(self, groups: Groups, crew: Crew, say: Say) -> None:
         self._groups = groups
         self._crew = crew
         self._say = say
@@ -145,59 +145,28 @@ class _Progress:
         self._begun = time.monotonic()
         self.memory = MemoryWatch({name: p.pid for name, p in crew.processes.items()})
 
-    @staticmethod
-    @asynccontextmanager
-    async def connected(settings: Settings, crew: Crew, say: Say) -> AsyncIterator["_Progress"]:
-        topics = Topics(settings.topic_prefix)
-        model = load_model(settings.model_path).metadata.name
-        groups = {
-            topics.chunks: f"{settings.topic_prefix}genrestream-extractor",
-            topics.features: f"{settings.topic_prefix}genrestream-classifier-{model}",
-        }
-        consumers = {
-            topic: AIOKafkaConsumer(
-                bootstrap_servers=settings.brokers, group_id=group, enable_auto_commit=False
-            )
-            for topic, group in groups.items()
-        }
-        try:
-            for topic, consumer in consumers.items():
-                await consumer.start()
-                consumer.assign([TopicPartition(topic, n) for n in range(settings.partitions)])
-            yield _Progress(consumers, crew, say)
-        finally:
-            for consumer in consumers.values():
-                await consumer.stop()
-
     async def send(self, settings: Settings, messages: Iterable[Message]) -> None:
         messages = list(messages)
         await send(settings, messages)
         self._sent += len(messages)
-        self._settings = settings
 
     async def until_waiting(self, most: int) -> None:
         """Wait until at most so many messages are not committed; fail when nothing moves."""
         fewest, moved = sys.maxsize, time.monotonic()
-        while (waiting := await self._waiting()) > most:
+        while (waiting := await self._look()) > most:
             if waiting < fewest:
                 fewest, moved = waiting, time.monotonic()
-            rate = self._sent / (time.monotonic() - self._begun)
-            self._say(
-                f"{self._sent:,} sent, {waiting:,} wait, {rate:,.0f}/s, {self.memory.describe()}"
-            )
-            for name, process in self._crew.processes.items():
-                assert process.poll() is None, f"{name} ended with code {process.returncode}"
             assert time.monotonic() - moved < _STALL_SECONDS, f"{waiting} messages wait for ever"
             await asyncio.sleep(_POLL_SECONDS)
-            self.memory.sample()
 
-    async def _waiting(self) -> int:
-        async with reading(self._settings, list(self._groups)) as reader:
-            held = await reader.offsets()
-        waiting = 0
-        for tp, span in held.items():
-            committed = await self._groups[tp.topic].committed(tp)
-            waiting += span.stop - (committed or span.start)
+    async def _look(self) -> int:
+        """Look after the workers, and return how many messages wait."""
+        for name, process in self._crew.processes.items():
+            assert process.poll() is None, f"{name} ended with code {process.returncode}"
+        self.memory.sample()
+        waiting = await self._groups.waiting()
+        rate = (self._sent - waiting) / (time.monotonic() - self._begun)
+        self._say(f"{self._sent:,} sent, {waiting:,} wait, {rate:,.0f}/s, {self.memory.describe()}")
         return waiting
 
 

@@ -20,12 +20,25 @@ Values = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Expected:
-    """The events of an undisturbed run, by `event_id`, and the places of its dead letters."""
+    """The events of an undisturbed run, and the places of its dead letters.
+
+    Attributes
+    ----------
+    features, predictions
+        By `event_id`.
+    finals
+        Ids of the predictions that end a stream.
+    dead_letters
+        Places of the messages.
+    causes
+        Place of the message that completed a window, by the id of its feature vector.
+    """
 
     features: Values
     predictions: Values
     finals: frozenset[str]
     dead_letters: frozenset[Origin]
+    causes: dict[str, Origin]
 
 
 @dataclass(frozen=True)
@@ -53,21 +66,22 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     vectors, letters = _fold(extractor, [to_record(record) for record in ordered])
     answers, _ = _fold(classifier, list(_feature_records(vectors, topics.features)))
     return Expected(
-        {event.event_id: encode_event(event) for event, _ in vectors},
-        {event.event_id: encode_event(event) for event, _ in answers},
-        frozenset(event.event_id for event, _ in answers if event.final),
+        {event.event_id: encode_event(event) for event, *_ in vectors},
+        {event.event_id: encode_event(event) for event, *_ in answers},
+        frozenset(event.event_id for event, *_ in answers if event.final),
         frozenset(letters),
+        {event.event_id: cause for event, _, cause in vectors},
     )
 
 
 def _fold(core: Core[Any, Any, Any], records: Sequence[Record]) -> tuple[list[Any], list[Origin]]:
-    """Run a core over records; return its events with their times, and its dead letters' places."""
+    """Run a core over records; return its events with time and cause, and its dead letters."""
     fold = Fold(core)
     events: list[Any] = []
     letters: list[Origin] = []
     for record in records:
         for step in fold.steps(record):
-            events += [(event, step.timestamp_ms) for event in step.events]
+            events += [(event, step.timestamp_ms, record.place) for event in step.events]
             letters += [letter.record.place for letter in step.dead_letters]
     return events, letters
 
@@ -107,7 +121,7 @@ def to_record(record: Any) -> Record:
 
 
 def _feature_records(vectors: Sequence[Any], topic: str) -> Iterator[Record]:
-    for offset, (vector, timestamp_ms) in enumerate(vectors):
+    for offset, (vector, timestamp_ms, _) in enumerate(vectors):
         place = Origin(topic, 0, offset)
         yield Record(place, timestamp_ms, vector.stream_id.encode(), encode_event(vector))
 
