@@ -17,7 +17,7 @@ import msgspec
 
 from benchmarks import report
 from benchmarks.load import Codec, Load, encoded, listen, send
-from benchmarks.system import System, running_system
+from benchmarks.system import MODEL, System, running_system
 from services.commands.kafka_io import chunk_producer
 
 REPORT: Final = report.FOLDER / "pipeline.json"
@@ -32,6 +32,7 @@ class Case:
     streams: int = 64
     partitions: int = 8
     workers: int = 1
+    model: str = MODEL
     seconds: float = 6000.0
 
     @property
@@ -83,6 +84,7 @@ CASES: Final = (
     Case(streams=1000),
     Case(partitions=1),
     Case(workers=2),
+    Case(model="vote-discriminant-musicnn-200"),
 )
 
 
@@ -91,7 +93,7 @@ async def measure(cases: Sequence[Case]) -> list[Throughput]:
     results = []
     for case in cases:
         encoded(case.codec, case.chunk_seconds)
-        async with running_system(case.partitions, case.workers) as system:
+        async with running_system(case.partitions, case.workers, case.model) as system:
             results.append(await run(system, case))
     return results
 
@@ -118,7 +120,8 @@ def rows(results: Sequence[Throughput]) -> list[list[str]]:
     return [
         [
             f"{r.case.chunk_seconds:g} s {r.case.codec}, {r.case.streams} streams, "
-            f"{r.case.partitions} p., {r.case.workers}+{r.case.workers} w.",
+            f"{r.case.partitions} p., {r.case.workers}+{r.case.workers} w."
+            f"{'' if r.case.model == MODEL else ', musicnn-200'}",
             f"{r.rate:.0f}",
             f"{r.rate / results[0].rate:.2f}",
             f"{r.per_cpu_second:.0f}",
