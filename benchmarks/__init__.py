@@ -1,4 +1,4 @@
-"""Measurements that the documentation quotes, one command each, on one thread."""
+"""Measurements that the documentation quotes, one command each; libraries compute on one thread."""
 
 import os
 

@@ -55,7 +55,7 @@ async def follow(system: System, name: str, streams: int, windows: int) -> Laten
     per_window = round(WINDOW_SECONDS / _CHUNK_SECONDS)
     completed: dict[tuple[str, int], float] = {}
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
-        taking = asyncio.create_task(listener.take(load.predictions))
+        taking = asyncio.create_task(listener.take(load))
         start = time.monotonic()
         for number, chunk in enumerate(load.chunks()):
             due = start + number * _CHUNK_SECONDS / streams

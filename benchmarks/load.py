@@ -101,18 +101,21 @@ class Listener:
 
     records: AsyncIterator[Any]
 
-    async def take(self, count: int) -> list[tuple[float, bytes]]:
-        """Wait for so many predictions; return when each came (monotonic, s) and its value.
+    async def take(self, *loads: Load) -> list[tuple[float, bytes]]:
+        """Wait for all predictions of loads; return when each came (monotonic, s) and its value.
 
         Raises
         ------
         TimeoutError
             Nothing came for two minutes.
         """
+        ours = tuple(f"{load.name}-".encode() for load in loads)
+        count = sum(load.predictions for load in loads)
         taken: list[tuple[float, bytes]] = []
         while len(taken) < count:
             record = await asyncio.wait_for(anext(self.records), _PATIENCE_SECONDS)
-            taken.append((time.monotonic(), record.value))
+            if record.key.startswith(ours):
+                taken.append((time.monotonic(), record.value))
         return taken
 
 

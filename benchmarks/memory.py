@@ -48,7 +48,7 @@ async def grow(system: System, streams: int) -> list[Memory]:
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
         await send(producer, system.settings, load)
         await send(producer, system.settings, probe)
-        await listener.take(load.predictions + probe.predictions)
+        await listener.take(load, probe)
         return [before, _now(system, "live", streams)]
 
 

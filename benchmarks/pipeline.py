@@ -102,7 +102,7 @@ async def run(system: System, case: Case) -> Throughput:
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
         before, start = system.cpu_seconds(), time.monotonic()
         sending = asyncio.create_task(send(producer, system.settings, load))
-        taken = await listener.take(load.predictions)
+        taken = await listener.take(load)
         wall = taken[-1][0] - start
         used = {role: cpu - before[role] for role, cpu in system.cpu_seconds().items()}
         await sending

@@ -80,7 +80,7 @@ async def warm_up(system: System) -> None:
     load = Load("warm-up", streams=4 * system.settings.partitions, seconds=6.0)
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
         await send(producer, system.settings, load)
-        await listener.take(load.predictions)
+        await listener.take(load)
 
 
 def children(process: int) -> Iterator[int]:

@@ -58,6 +58,10 @@ class Origin(Struct, frozen=True, forbid_unknown_fields=False):
     partition: Count
     offset: Count
 
+    def __str__(self) -> str:
+        """Write it as people do: ``audio.chunks[2]@17``."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
 
 class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """One message of ``audio.features``: the features of one window of a stream.

@@ -9,6 +9,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
+import io
 import sys
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -222,6 +223,38 @@ def classify(
 
 
 @app.command()
+def lag(
+    json_lines: Json = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve it as /metrics on GENRESTREAM_HTTP_PORT.")
+    ] = False,
+    model: ModelName = None,
+) -> None:
+    """Print how many messages extractors and classifiers have not acknowledged, by partition.
+
+    The broker is asked, so that it is right while workers are stopped, too. Messages that an open
+    window needs are among them.
+    """
+    from services.commands.lag import print_lag, serve_lag
+
+    if serve:
+        _run(serve_lag(_settings(model=model)), ends_by_signal=True)
+    else:
+        _run(print_lag(_settings(model=model), json_lines))
+
+
+@app.command()
+def health() -> None:
+    """Ask the worker on GENRESTREAM_HTTP_PORT of this machine whether it is ready and gets on.
+
+    The exit code is 0 if it is, 1 if not.
+    """
+    from services.commands.health import main as ask
+
+    raise typer.Exit(ask())
+
+
+@app.command()
 def settings(json_lines: Json = False) -> None:
     """List the settings: environment variable, value and meaning."""
     import json
@@ -262,6 +295,9 @@ def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
     import logging
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a bar that ASCII has not ends no command
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
     _load_plugins()
     try:

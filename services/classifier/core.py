@@ -12,8 +12,7 @@ from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
 from services.classifier.score import Score, add, answer_window, is_done, predict
 from services.runtime.core import Turn
-from services.runtime.records import DeadLetter, Record, Step
-from services.runtime.table import Progress
+from services.runtime.records import DeadLetter, Progress, Record, Step
 
 ClassifierStep = Step[Score, Score, GenrePrediction]
 #: A message as read: ``None`` for one that is for other models.
@@ -156,13 +155,19 @@ class Classifier:
         Raises
         ------
         MessageError
-            Not a feature vector, or not of the width of its feature set.
+            Not a feature vector, not of the width of its feature set, or with the key of another
+            stream, whose score it would disturb.
         """
         vector = decode_event(record.value, FeatureVector)
         if vector.feature_set != self.model.metadata.feature_set:
             return None
         if len(vector.event_id) + len(vector.stream_id) > _MAX_ID_LENGTH:
             raise MessageError(f"the ids are longer than {_MAX_ID_LENGTH} characters: shorten them")
+        if vector.stream_id != self.stream_id(record):
+            raise MessageError(
+                f"the key {(record.key or b'')[:40]!r} is not the vector's stream id "
+                f"{vector.stream_id[:40]!r}: send a vector with its stream id as key"
+            )
         width = len(feature_set(vector.feature_set).names)
         ends_without_window = vector.final and not vector.values
         if len(vector.values) != width and not ends_without_window:

@@ -96,7 +96,7 @@ class TimedChunk:
 def chunk_file(
     path: Path, stream_id: str, chunk_seconds: float, codec: Codec = "auto"
 ) -> Iterator[TimedChunk]:
-    """Cut a file into chunks, the last one marked final.
+    """Cut a file into chunks, numbered from 0, the last one marked final.
 
     A rest too short for a window of its own goes into the last chunk, so that the last full window
     and the end of the stream arrive together.
@@ -124,9 +124,9 @@ def chunk_file(
         frame_bytes = 4 * sound.channels
         frames = max(1, round(chunk_seconds * sound.samplerate))
         frames = min(frames, LARGEST_RAW_BYTES // frame_bytes)
-        for block, final in _blocks(sound, frames, dtype):
+        for number, (block, final) in enumerate(_blocks(sound, frames, dtype)):
             data, content_type = encode(block, sound.samplerate, codec)
-            chunk = AudioChunk(data, stream_id, content_type, final)
+            chunk = AudioChunk(data, stream_id, content_type, final, number)
             yield TimedChunk(chunk, len(block) / sound.samplerate)
 
 

@@ -60,7 +60,7 @@ def list_command(
     The first column, PARTITION:OFFSET, is what show and replay take. State tells which were sent
     back, and which are what failed again after that.
 
-    Examples:
+    For example:
 
     genrestream dead-letters list --error corrupt-audio --since 2h
 
@@ -88,7 +88,7 @@ def show(
 ) -> None:
     """Show a dead letter: origin, reason, headers and the first bytes.
 
-    Example: genrestream dead-letters show 1:57 --output chunk.flac
+    For example: genrestream dead-letters show 1:57 --output chunk.flac
     """
     from services.commands import inspecting
     from services.commands.letters import parse_place
@@ -123,7 +123,7 @@ def replay(
     What was sent back is noted in the topic audio.dead-letter.replays and left out the next time;
     --again sends it once more. What fails again is a new dead letter.
 
-    Examples:
+    For example:
 
     genrestream dead-letters replay --error internal-error --since 1d
 

@@ -20,9 +20,9 @@ def print_prediction(console: Console, prediction: GenrePrediction) -> None:
 
 
 def print_json(data: bytes) -> None:
-    """Print a line of JSON at once, so that a pipe gets it as it comes."""
-    sys.stdout.write(data.decode() + "\n")
-    sys.stdout.flush()
+    """Print a line of JSON at once, as UTF-8: a pipe gets it as it comes, in any locale."""
+    sys.stdout.buffer.write(data + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _window_line(prediction: GenrePrediction) -> Text:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from features import check_shape
 from schemas import AudioChunk
+from schemas.codec import MAX_STREAM_ID_BYTES
 from schemas.errors import SettingsError, UnsupportedAudio
 from services.commands.chunking import (
     LARGEST_RAW_BYTES,
@@ -58,6 +60,8 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
     """
     if request.pcm and list(request.sources) != [_STANDARD_INPUT]:
         raise SettingsError("--pcm describes standard input: use it with the one source -")
+    if request.stream_id is not None:
+        check_stream_id(request.stream_id)
     with tempfile.TemporaryDirectory() as folder:
         async with chunk_producer(settings) as producer:
             sender = _Sender(producer, settings, request.realtime)
@@ -65,6 +69,23 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
                 await sender.send_live(_pcm_chunks(request))
             else:
                 await sender.send_files(await _name_streams(request, Path(folder)), request)
+
+
+def check_stream_id(stream_id: str) -> None:
+    """Refuse a stream id that no service would take as a key.
+
+    Raises
+    ------
+    SettingsError
+        It is empty, too long, or not UTF-8.
+    """
+    size = len(stream_id.encode(errors="replace"))
+    if not 0 < size <= MAX_STREAM_ID_BYTES:
+        raise SettingsError(
+            f"--stream-id has {size} bytes of UTF-8: give it 1 to {MAX_STREAM_ID_BYTES}"
+        )
+    if not stream_id.isprintable():
+        raise SettingsError(f"--stream-id {stream_id!r} is not printable text: choose another")
 
 
 async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
@@ -97,15 +118,22 @@ async def _pcm_chunks(request: ProduceRequest) -> AsyncIterator[TimedChunk]:
     frames = min(round(request.chunk_seconds * rate), LARGEST_RAW_BYTES // frame_bytes)
     size = max(1, frames) * frame_bytes
     content_type = f"audio/pcm;rate={rate};channels={channels};encoding=s16le"
+    numbers = count()
+
+    def timed(data: bytes) -> TimedChunk:
+        chunk = AudioChunk(data, stream_id, content_type, sequence=next(numbers))
+        return TimedChunk(chunk, len(data) / frame_bytes / rate)
+
     waiting = b""
     async for data in read_standard_input():
         waiting += data
         while len(waiting) >= size:
             chunk, waiting = waiting[:size], waiting[size:]
-            yield TimedChunk(AudioChunk(chunk, stream_id, content_type), size / frame_bytes / rate)
+            yield timed(chunk)
     if rest := waiting[: len(waiting) // frame_bytes * frame_bytes]:
-        yield TimedChunk(AudioChunk(rest, stream_id, content_type), len(rest) / frame_bytes / rate)
-    yield TimedChunk(AudioChunk(b"", stream_id, final=True), 0.0)
+        yield timed(rest)
+    end = AudioChunk(b"", stream_id, final=True, sequence=next(numbers))
+    yield TimedChunk(end, 0.0)
 
 
 async def read_standard_input() -> AsyncIterator[bytes]:

@@ -113,6 +113,7 @@ async def running_stack(
                 }
             )
         await create_topics(settings)
+        settings = settings.model_copy(update={"http_port": 0})  # there are two, and one port
         environment = worker_environment(settings) | (
             {"GENRESTREAM_LOG_LEVEL": log_level} if log_level else {}
         )

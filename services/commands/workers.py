@@ -5,19 +5,26 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 import faust
 import numpy as np
+import uvloop
 
 from features import FeatureSet
 from services.classifier.agent import create_classifier
 from services.classifier.model import load_model, require_feature_set
 from services.extractor.agent import create_extractor, create_recipe
+from services.runtime.consumer import App
+from services.runtime.health import Health
+from services.runtime.lag import LagReader
 from services.runtime.logs import log_configuration
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics, check_equal_partitions, require_topics
+from services.runtime.watch import SILENCE_SECONDS, Watch
 
 #: A worker that has not stopped by then after a signal is ended.
 _STOP_SECONDS: Final = 4.0
@@ -35,34 +42,51 @@ def run_extractor(settings: Settings) -> None:
     """
     names = settings.feature_sets or (load_model(settings.model_path).metadata.feature_set,)
     recipe = create_recipe(settings, names)
-    threading.Thread(target=warm_up, args=(recipe.feature_sets,), daemon=True).start()
-    _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count))
+    warm = threading.Event()
+    threading.Thread(target=_warm_up, args=(recipe.feature_sets, warm), daemon=True).start()
+    _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count), warm.is_set)
 
 
 def run_classifier(settings: Settings) -> None:
     """Run a classifier until a signal; raises as `run_extractor` does."""
     model = load_model(settings.model_path)
     require_feature_set(model, settings.feature_sets)
-    _run(settings, "features", lambda count: create_classifier(settings, model, count))
+    create = partial(create_classifier, settings, model)
+    _run(settings, "features", create, lambda: True)  # loading a model runs it
+
+
+def _warm_up(feature_sets: Iterable[FeatureSet], done: threading.Event) -> None:
+    warm_up(feature_sets)
+    done.set()
 
 
 def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
-    """Extract features of noise once, so that numba compiles before the first audio comes."""
+    """Extract features once, so that all is compiled and imported before the first audio comes.
+
+    Half of it is noise and half a tone, some of whose frames are transformed in float64.
+    """
     noise = np.random.default_rng(0)
     for feature_set in feature_sets:
-        length = round(feature_set.window_seconds * feature_set.sample_rate)
-        feature_set.extract(0.1 * noise.standard_normal(length, np.float32))
+        half = round(feature_set.window_seconds * feature_set.sample_rate) // 2
+        tone = np.sin(0.1 * np.arange(half)).astype(np.float32)
+        feature_set.extract(np.concatenate((0.1 * noise.standard_normal(half, np.float32), tone)))
 
 
-def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) -> None:
+def _run(
+    settings: Settings, source: str, create: Callable[[int], App], is_warm: Callable[[], bool]
+) -> None:
     topics = Topics(settings.topic_prefix)
     partitions = asyncio.run(require_topics(settings, topics.all))
     check_equal_partitions(topics, partitions)
-    app = create(partitions[getattr(topics, source)])
+    count = partitions[getattr(topics, source)]
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
+    app = create(count)
+    if settings.http_port:
+        _watch(app, settings, count, is_warm).start(settings)
     worker = PunctualWorker(
         app,
         loglevel=settings.log_level,
-        logging_config=log_configuration(settings.log_level),
+        logging_config=log_configuration(settings.log_level, settings.log_format),
         redirect_stdouts=False,
         quiet=True,
     )
@@ -71,6 +95,13 @@ def _run(settings: Settings, source: str, create: Callable[[int], faust.App]) ->
         worker.execute_from_commandline()
     except SystemExit as end:
         _leave(end.code if isinstance(end.code, int) else 1)
+
+
+def _watch(app: App, settings: Settings, partitions: int, is_warm: Callable[[], bool]) -> Watch:
+    metrics = app.worker.metrics
+    reader = LagReader(settings, metrics.group, metrics.source, partitions)
+    health = Health(settings.stall_seconds, SILENCE_SECONDS, time.monotonic())
+    return Watch(app.worker, metrics, reader, is_warm, health)
 
 
 class PunctualWorker(faust.Worker):

@@ -1,12 +1,12 @@
 """The extractor as a faust app: ``audio.chunks`` to ``audio.features``."""
 
-import faust
-
 from features import feature_set
 from services.extractor.core import Extractor
 from services.extractor.state import Recipe
 from services.runtime.app import create_app
+from services.runtime.consumer import App
 from services.runtime.core import Outputs
+from services.runtime.metrics import Metrics
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics
 
@@ -20,14 +20,21 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
     )
 
 
-def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> faust.App:
+def extractor_group(settings: Settings) -> str:
+    """Return the name of the extractors' consumer group."""
+    return f"{settings.topic_prefix}genrestream-extractor"
+
+
+def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> App:
     """Create the app; the topics exist, with so many partitions."""
     topics = Topics(settings.topic_prefix)
+    group = extractor_group(settings)
     return create_app(
         settings,
         Extractor(recipe),
-        app_id=f"{settings.topic_prefix}genrestream-extractor",
+        app_id=group,
         source=topics.chunks,
         outputs=Outputs(topics.features, topics.dead_letters, same_partition=True),
         partitions=partitions,
+        metrics=Metrics("extractor", group, topics.chunks),
     )

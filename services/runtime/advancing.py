@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from schemas.errors import InputError
 from services.runtime.core import BatchCore, Core, Output, Saved, State, Turn
+from services.runtime.metrics import Metrics
 from services.runtime.records import DeadLetter, Record, Step
 
 logger = logging.getLogger(__name__)
@@ -35,10 +37,13 @@ class Advancer(Generic[State, Saved, Output]):
     ----------
     core
         What to do with a message.
+    metrics
+        What counts the work.
     """
 
-    def __init__(self, core: Core[State, Saved, Output]) -> None:
+    def __init__(self, core: Core[State, Saved, Output], metrics: Metrics) -> None:
         self._core = core
+        self._metrics = metrics
         self._threads = 1 if isinstance(core, BatchCore) else processors()
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=core.service)
         self._halted = False
@@ -86,6 +91,7 @@ class Advancer(Generic[State, Saved, Output]):
         """Advance all at once; tell whether that went well, for otherwise nothing has changed."""
         if self._halted:
             return True
+        start = time.perf_counter()
         try:
             steps = core.advance_many([turn for turn, _ in waiting])
         except Exception:
@@ -93,6 +99,8 @@ class Advancer(Generic[State, Saved, Output]):
             return False
         for (_, result), found in zip(waiting, steps, strict=True):
             result += found
+        messages = sum(len(turn.records) for turn, _ in waiting)
+        self._metrics.processed(time.perf_counter() - start, messages)
         return True
 
     def _advance_one(
@@ -113,6 +121,7 @@ class Advancer(Generic[State, Saved, Output]):
         return step.state
 
     def _try(self, state: State | None, record: Record) -> Sequence[Step[State, Saved, Output]]:
+        start = time.perf_counter()
         try:
             return self._core.advance(state, record)
         except Exception as error:
@@ -120,6 +129,8 @@ class Advancer(Generic[State, Saved, Output]):
             fault = ProcessingError(f"{type(error).__name__}: {error}")
             letter = DeadLetter(record, fault)
             return [Step(state, dead_letters=(letter,), released=(record.place.offset,))]
+        finally:
+            self._metrics.processed(time.perf_counter() - start)
 
 
 def processors() -> int:

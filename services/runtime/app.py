@@ -5,15 +5,16 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-import faust
 from mode.utils.queues import FlowControlEvent
 
 from services.runtime.consumer import App
 from services.runtime.core import Core, Outputs
+from services.runtime.metrics import Metrics
 from services.runtime.security import faust_credentials
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import StreamWorker
 from services.runtime.table import LatestTable
+from services.runtime.tracing import create_tracer
 
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
 _STREAM_BUFFER = 32
@@ -42,7 +43,8 @@ def create_app(
     source: str,
     outputs: Outputs,
     partitions: int,
-) -> faust.App:
+    metrics: Metrics,
+) -> App:
     """Create the faust app of a service.
 
     Parameters
@@ -59,6 +61,8 @@ def create_app(
         Names of the topics to write to.
     partitions
         Number of partitions of `source`.
+    metrics
+        What counts its work.
     """
     app = App(app_id, **_configuration(settings))
     app.flow_control = SingleResume()
@@ -69,7 +73,8 @@ def create_app(
         value_type=bytes,
         extra_topic_configs={"cleanup.policy": "compact"},
     )
-    worker = StreamWorker(app, core, source, table, outputs)
+    tracer = create_tracer(core.service, app_id)
+    worker = app.worker = StreamWorker(app, core, source, table, outputs, metrics, tracer)
     cast("LatestTable", table).progress = worker.saved.progress
     app.committable = worker.committable
     topic = app.topic(
@@ -88,6 +93,7 @@ def create_app(
     app.on_partitions_revoked.connect(worker.on_revoked)
     app.on_partitions_assigned.connect(worker.on_assigned)
     app.on_before_shutdown.connect(worker.on_shutdown)
+    app.on_before_shutdown.connect(lambda *_, **__: tracer.close(), weak=False)
     return app
 
 

@@ -19,6 +19,9 @@ PREFIX: Final = "GENRESTREAM_"
 DEFAULT_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
 #: Chunks of up to this many bytes fit: a 30 s stereo WAV at 44.1 kHz has 5.3 MB, a FLAC half of it.
 MAX_MESSAGE_BYTES: Final = 5 * 1024 * 1024
+#: How long a broker may hold back a fetch that finds nothing. The embedded one (Tansu) does not see
+#: what comes meanwhile, so this bounds the latency; it costs 50 empty fetches a second.
+FETCH_WAIT_MS: Final = 20
 _SECRET: Final = re.compile("PASSWORD|SECRET|TOKEN|CREDENTIAL", re.IGNORECASE)
 
 
@@ -90,8 +93,24 @@ class Settings(BaseSettings):
     session_timeout_seconds: float = Field(
         45.0, ge=3, le=300, description="of the consumer groups; Kafka allows 6 s and more"
     )
+    http_host: str = Field("127.0.0.1", description="address that http_port is bound to")
+    http_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="of a worker's /metrics, /healthz and /readyz, 0 for none; not for demo and up",
+    )
+    stall_seconds: float = Field(
+        60.0,
+        ge=1,
+        le=86_400,
+        description="a worker that makes no progress for so long while messages wait is not alive",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="DEBUG shows what faust and aiokafka do, too"
+    )
+    log_format: Literal["auto", "human", "json"] = Field(
+        "auto", description="json is an object a line; auto is human on a terminal, json elsewhere"
     )
 
     @field_validator("bootstrap_servers")

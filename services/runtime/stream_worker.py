@@ -9,22 +9,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Final, Generic, cast
 
 import faust
 from faust.types import TP, EventT, StreamT, TableT
 
-from schemas import Headers, encode_event, encode_event_headers, header
-from schemas.errors import MessageError
+from schemas import Headers, encode_event, encode_event_headers
 from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
+from services.runtime.consumer import CarefulConsumer
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.letter_log import LetterLog
+from services.runtime.logs import message_fields
+from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
 from services.runtime.records import DeadLetter, Record, Step
 from services.runtime.saved_states import SavedStates
+from services.runtime.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ MAX_IN_FLIGHT: Final = 4
 SAVE_SECONDS: Final = 1.0
 _SWEEP_SECONDS: Final = 1.0
 _SAVED_SWEEP_EVERY: Final = 10
+#: A process that was away for longer may have lost its partitions: the shortest session is 3 s.
+_STALL_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,10 @@ class StreamWorker(Generic[State, Saved, Output]):
         Saved states as bytes by key, with a changelog.
     outputs
         Where to write.
+    metrics
+        What counts the work.
+    tracer
+        What carries trace context on.
     """
 
     def __init__(
@@ -76,6 +86,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         source: str,
         table: TableT[str, bytes],
         outputs: Outputs,
+        metrics: Metrics,
+        tracer: Tracer,
     ) -> None:
         self.app = app
         self.core = core
@@ -83,7 +95,10 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.outputs = outputs
         self.saved = SavedStates(table, core)
         self._changelog = table.changelog_topic.get_topic_name()
-        self._advancer = Advancer(core)
+        self.metrics = metrics
+        self._tracer = tracer
+        self._advancer = Advancer(core, metrics)
+        self._letter_log = LetterLog()
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
@@ -91,6 +106,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._saving = asyncio.Lock()
         self._stopped = False
         self._generation = 0
+        self.is_assigned = False
         self._reset()
 
     def _reset(self) -> None:
@@ -102,6 +118,23 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._released: list[tuple[TP, int]] = []
         self._trackers: dict[TP, OffsetTracker[Any]] = {}
         self._assigned_at: dict[int, float] = {}
+
+    # -- to be seen from other threads -------------------------------------------------------
+
+    @property
+    def live_streams(self) -> int:
+        """Number of open streams."""
+        return len(self._live)
+
+    @property
+    def positions(self) -> dict[int, int | None]:
+        """Next offset to process by assigned partition; ``None`` where no message came yet."""
+        found = {}
+        for partition in list(self._assigned_at):
+            tracker = self._trackers.get(TP(self.source, partition))
+            seen = None if tracker is None else tracker.last_seen
+            found[partition] = None if seen is None else seen + 1
+        return found
 
     # -- consuming ---------------------------------------------------------------------------
 
@@ -130,9 +163,11 @@ class StreamWorker(Generic[State, Saved, Output]):
         for event in events:
             message, record = event.message, to_record(event)
             if self._tracker(message.tp).add(message.offset, message):
+                self.metrics.consumed(record.place)
                 message.value = None  # the log is the buffer: keep the place, not the bytes
                 key = _state_key(message.partition, self.core.stream_id(record))
                 streams.setdefault(key, []).append(record)
+        began_ns = time.time_ns()
         turns = [Turn(self._state(key), records) for key, records in streams.items()]
         results = await self._advancer.advance(turns)
         if generation != self._generation:
@@ -140,8 +175,9 @@ class StreamWorker(Generic[State, Saved, Output]):
         delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
         for (key, records), result in zip(streams.items(), results, strict=True):
             for record, steps in zip(records, result, strict=False):  # fewer after a halt
-                for step in steps:
-                    await self._send_step(delivery, key, step, record)
+                with self._tracer.span(record, began_ns) as traceparent:
+                    for step in steps:
+                        await self._send_step(delivery, key, step, record, traceparent)
         await self._deliveries.put(delivery)
 
     def _state(self, key: str) -> State | None:
@@ -173,12 +209,14 @@ class StreamWorker(Generic[State, Saved, Output]):
         delivery: _Delivery[State, Saved, Output],
         key: str,
         step: Step[State, Saved, Output],
-        cause: Record | None,
+        cause: Record | None = None,
+        traceparent: str | None = None,
     ) -> None:
         """Move a stream on by a step, and publish what came of it."""
         tp = self._tp(key)
         if step.note:
-            logger.info("%s: %s", cause.place if cause else tp, step.note)
+            fields = self._log_fields(cause) if cause else {"stream": _stream_id(key)}
+            logger.info("%s: %s", cause.place if cause else tp, step.note, extra=fields)
         if step.state is None:
             self._live.pop(key, None)
         else:
@@ -186,7 +224,6 @@ class StreamWorker(Generic[State, Saved, Output]):
         if step.saved is not None:
             self._unsaved[key] = step.saved
         delivery.steps.append((tp, key, step))
-        traceparent = _traceparent(cause)
         for event in step.events:
             delivery.pending.append(
                 await self._send(
@@ -203,10 +240,14 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
-        logger.warning("dead letter: %s: %s", record.place, letter.error)
+        if line := self._letter_log.line(letter, time.monotonic()):
+            logger.warning("%s", line, extra=self._log_fields(record))
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
+
+    def _log_fields(self, record: Record) -> dict[str, Any]:
+        return message_fields(record, self.core.service, self.core.stream_id(record))
 
     async def _send(
         self,
@@ -227,6 +268,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             delivery = await self._deliveries.get()
             try:
                 await self._delivery_of(delivery.pending)
+                self._count(delivery)
                 if delivery.generation == self._generation:
                     self._settle(delivery)
             finally:
@@ -248,6 +290,11 @@ class StreamWorker(Generic[State, Saved, Output]):
             reason = f"the broker did not take a message of the {self.core.service}: {error!r}"
             await self.app.crash(DeliveryError(reason))
             raise
+
+    def _count(self, delivery: _Delivery[State, Saved, Output]) -> None:
+        now = time.time()
+        for _, _, step in delivery.steps:
+            self.metrics.delivered(step, self.outputs, now)
 
     # -- saving ------------------------------------------------------------------------------
 
@@ -314,6 +361,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def on_revoked(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand and forget the rest: the next owner replays it from the log."""
+        self.is_assigned = False
         await self.drain()
         self._reset()
         self._advancer.resume()
@@ -324,6 +372,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self._assigned_at = {
             tp.partition: time.monotonic() for tp in assigned if tp.topic == self.source
         }
+        self.is_assigned = True
         partitions = ", ".join(map(str, sorted(self._assigned_at))) or "none"
         logger.info("%s ready: %s, partitions %s", self.core.service, self.source, partitions)
 
@@ -331,13 +380,28 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def sweep(self) -> None:
         """Close idle streams, and drop what no replay can need, for ever."""
+        before = time.monotonic()
         while True:
             for _ in range(_SAVED_SWEEP_EVERY):
                 await asyncio.sleep(_SWEEP_SECONDS)
+                if line := self._letter_log.summary(time.monotonic()):
+                    logger.warning("%s", line)
+                before, seconds = time.monotonic(), time.monotonic() - before
+                if seconds > _STALL_SECONDS:
+                    self._wait_anew()
                 async with self._processing:
                     await self._close_idle()
             async with self._processing:
                 await self._sweep_saved()
+
+    def _wait_anew(self) -> None:
+        """Give every stream its whole timeout again after this process stood still.
+
+        It may have lost its partitions and not know yet: what it ends now, their new owner may not.
+        """
+        now = time.monotonic()
+        self._live = {key: replace(live, touched=now) for key, live in self._live.items()}
+        self._assigned_at = dict.fromkeys(self._assigned_at, now)
 
     async def _close_idle(self) -> None:
         timeout = self.core.idle_timeout_seconds
@@ -347,7 +411,8 @@ class StreamWorker(Generic[State, Saved, Output]):
         closing = {}
         for key, live in list(self._live.items()):
             if live.touched < idle_since and not self._stopped and self._caught_up(live.tp):
-                logger.info("stream %s is idle for %g s: closed", _stream_id(key), timeout)
+                fields = {"service": self.core.service, "stream": _stream_id(key)}
+                logger.info("stream %s is idle: closed", _stream_id(key), extra=fields)
                 closing[key] = await self._advancer.run(self.core.close, live.state)
         for steps in zip_longest(*closing.values()):
             await self._save_all()  # of the steps before
@@ -356,7 +421,7 @@ class StreamWorker(Generic[State, Saved, Output]):
             delivery: _Delivery[State, Saved, Output] = _Delivery(generation)
             for key, step in zip(closing, steps, strict=True):
                 if step is not None:
-                    await self._send_step(delivery, key, step, None)
+                    await self._send_step(delivery, key, step)
             await self._deliveries.put(delivery)
 
     async def _save_all(self) -> None:
@@ -366,7 +431,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""
-        end = self.app.consumer.highwater(tp)
+        end = cast("CarefulConsumer", self.app.consumer).end_offset(tp)
         last_seen = self._tracker(tp).last_seen
         return end is not None and (last_seen is None or last_seen + 1 >= end)
 
@@ -403,10 +468,3 @@ def _state_key(partition: int, stream_id: str) -> str:
 
 def _stream_id(key: str) -> str:
     return key.partition("/")[2]
-
-
-def _traceparent(cause: Record | None) -> str | None:
-    try:
-        return header(cause.headers, "traceparent") if cause else None
-    except MessageError:
-        return None

@@ -110,6 +110,20 @@ def test_vectors_of_another_feature_set_are_passed_over() -> None:
     assert (step.events, step.dead_letters, step.released) == ((), (), (5,))
 
 
+@pytest.mark.parametrize("key", [None, b"", b"t", b"\xff"])
+def test_a_vector_under_another_key_is_a_dead_letter(key: bytes | None) -> None:
+    """A score belongs to a key: there a vector of another stream would pass for a repetition."""
+    record = replace(a_record(encode_event(a_vector(0))), key=key)
+    (step,) = CLASSIFIER.advance(None, record)
+    assert [letter.error.code for letter in step.dead_letters] == ["invalid-message"]
+    assert "is not the vector's stream id 's': send" in str(step.dead_letters[0].error)
+
+
+def test_missing_chunks_are_passed_on() -> None:
+    vector = msgspec.structs.replace(a_vector(0), missing_chunks=3)
+    assert CLASSIFIER.classify(None, vector)[1].missing_chunks == 3
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_dead_letter(value: bytes) -> None:
     (step,) = CLASSIFIER.advance(None, a_record(value))

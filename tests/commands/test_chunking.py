@@ -47,6 +47,7 @@ def test_chunks_are_the_file_bit_for_bit(
     assert np.array_equal(np.concatenate([audio.samples for audio in decoded]), whole.samples)
     assert {audio.sample_rate for audio in decoded} == {rate}
     assert [chunk.final for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert [chunk.sequence for chunk in chunks] == list(range(len(chunks)))
     assert max(len(chunk.data) for chunk in chunks) < MAX_MESSAGE_BYTES
 
 

@@ -36,16 +36,16 @@ Log = list[Record | Silence]
 
 @st.composite
 def messages(draw: st.DrawFn) -> AudioChunk:
-    kind = draw(st.sampled_from(["audio", "audio", "audio", "audio", "end", "corrupt"]))
+    kind = draw(st.sampled_from([*["audio"] * 10, "end", "corrupt"]))
     if kind == "end":
         return END
-    final = draw(st.integers(0, 4)) == 0
+    final = draw(st.integers(0, 9)) == 9
     if kind == "corrupt":
         return AudioChunk(CORRUPT.data, final=final)
-    start, length = draw(st.integers(0, 8_000)), draw(st.integers(100, 32_000))
-    rate = draw(st.sampled_from([8_000, 8_000, 8_000, 16_000]))
+    start, length = draw(st.integers(0, 8_000)), draw(st.sampled_from([100, 5_000, 9_000, 32_000]))
+    rate = draw(st.sampled_from([*[8_000] * 9, 16_000]))
     frames = AUDIO[start : start + length]
-    if draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 4)) == 4:
         frames = np.stack([frames, frames[::-1]], axis=1)
     return chunk(frames, rate, draw(st.sampled_from(CODECS)), final=final)
 
@@ -56,15 +56,15 @@ def logs(draw: st.DrawFn) -> Log:
     log: Log = []
     now = number = 0
     counted = draw(st.booleans())
-    for offset, message in enumerate(draw(st.lists(messages(), min_size=1, max_size=15))):
-        now += draw(st.sampled_from([0, 100, 100, 100, 11_000, -100]))
-        key = draw(st.sampled_from([b"a", b"a", b"a", b"b", None, b"\xff"]))
-        if counted and draw(st.integers(0, 9)):
-            step = draw(st.sampled_from([1, 1, 1, 1, 1, 0, 2, 4, -1, -3]))
-            number = 0 if draw(st.integers(0, 9)) == 0 else max(0, number + step)
+    for offset, message in enumerate(draw(st.lists(messages(), min_size=4, max_size=15))):
+        now += draw(st.sampled_from([*[100] * 9, 0, 11_000, -100]))
+        key = draw(st.sampled_from([*[b"a"] * 9, b"b", None, b"\xff"]))
+        if counted and draw(st.integers(0, 9)) < 9:
+            number += draw(st.sampled_from([*[1] * 6, 0, 2, 4, -1, -3, -number]))
+            number = max(0, number)
             message = replace(message, sequence=number)
         log.append(record(offset, message, key=key, timestamp_ms=now))
-        if draw(st.integers(0, 7)) == 0:
+        if draw(st.integers(0, 7)) == 7:
             log.append(Silence(draw(st.sampled_from("ab"))))
     return log
 
@@ -113,7 +113,7 @@ def saved_cursors(steps: list[ExtractorStep]) -> list[tuple[int, Cursor]]:
     return [(number, step.saved) for number, step in enumerate(steps) if step.saved]
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(logs())
 def test_a_replay_from_any_saved_cursor_gives_the_same(log: Log) -> None:
     streams = {EXTRACTOR.stream_id(entry) for entry in log if isinstance(entry, Record)}
@@ -126,7 +126,7 @@ def test_a_replay_from_any_saved_cursor_gives_the_same(log: Log) -> None:
             assert letters(steps[number + 1 :]) <= letters(replayed) <= letters(steps)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(logs(), st.integers(0, 14))
 def test_what_is_finished_is_skipped_when_the_log_is_replayed_from_further_back(
     log: Log, further: int
@@ -141,7 +141,7 @@ def test_what_is_finished_is_skipped_when_the_log_is_replayed_from_further_back(
         assert letters(steps[number + 1 :]) <= letters(replayed) <= letters(steps)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(logs())
 def test_every_message_is_released_once_it_is_of_no_more_use(log: Log) -> None:
     for stream_id in {EXTRACTOR.stream_id(entry) for entry in log if isinstance(entry, Record)}:
@@ -156,7 +156,7 @@ def test_every_message_is_released_once_it_is_of_no_more_use(log: Log) -> None:
         assert sorted(released + list(state.held if state else ())) == mine
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(logs())
 def test_ids_are_distinct_and_only_the_last_of_a_stream_is_final(log: Log) -> None:
     records = [entry for entry in log if isinstance(entry, Record)]

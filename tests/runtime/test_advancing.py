@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from schemas import FeatureVector, Origin
 from services.runtime.advancing import Advancer, processors
 from services.runtime.core import Turn
-from services.runtime.records import Record, Step
-from services.runtime.table import Progress
+from services.runtime.metrics import Metrics
+from services.runtime.records import Progress, Record, Step
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -84,7 +84,9 @@ def a_record(stream: str, value: bytes, offset: int) -> Record:
 
 
 def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False) -> Any:
-    advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(core)
+    advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(
+        core, Metrics("extractor", "group", "audio.chunks")
+    )
     if halted:
         advancer.halt()
     turns: list[Turn[Seen]] = [Turn(None, records) for records in streams.values()]
