@@ -181,7 +181,7 @@ def test_vectors_that_do_not_fit_are_dead_lettered_by_the_classifier(system: Set
     good = pcm_stream("between vectors", music(3.0), SAMPLE_RATE)
     vector = (
         b'{"schema_version":"1.0","event_id":"x","stream_id":"s","origin":{"topic":"t",'
-        b'"partition":0,"offset":0},"feature_set":"librosa-52","window_index":0,'
+        b'"partition":0,"offset":0},"feature_set":"musicnn-200","window_index":0,'
         b'"start_seconds":0,"end_seconds":3,"level_dbfs":-20,"values":[%s],"final":true}'
     )
     features = {
@@ -190,7 +190,7 @@ def test_vectors_that_do_not_fit_are_dead_lettered_by_the_classifier(system: Set
         b"empty value": b"",
         b"other version": (vector % b"1").replace(b'"1.0"', b'"2.0"'),
         b"too narrow": vector % b"1,2,3",
-        b"beyond float32": vector % b",".join([b"1e300"] * 52),
+        b"beyond float32": vector % b",".join([b"1e300"] * 200),
     }
     messages = [Message(v, key, topic="audio.features") for key, v in features.items()]
     collected = run(

@@ -82,7 +82,7 @@ def test_a_missing_model(command: list[str]) -> None:
 def test_a_model_of_another_feature_set() -> None:
     environment = {"GENRESTREAM_FEATURE_SETS": "seed-25"}
     result = genrestream("worker", "classifier", environment=environment)
-    assert_one_line(result, "needs feature set librosa-52", "GENRESTREAM_FEATURE_SETS=seed-25")
+    assert_one_line(result, "needs feature set musicnn-200", "GENRESTREAM_FEATURE_SETS=seed-25")
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:

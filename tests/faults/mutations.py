@@ -172,12 +172,12 @@ def _raw_pcm(rng: random.Random) -> Message:
 
 @cache
 def _vector() -> bytes:
-    values = np.random.default_rng(0).standard_normal(len(feature_set("librosa-52").names))
+    values = np.random.default_rng(0).standard_normal(len(feature_set("musicnn-200").names))
     event = FeatureVector(
-        event_id="audio.chunks/0/0/librosa-52/0",
+        event_id="audio.chunks/0/0/musicnn-200/0",
         stream_id="fuzz",
         origin=Origin("audio.chunks", 0, 0),
-        feature_set="librosa-52",
+        feature_set="musicnn-200",
         window_index=0,
         start_seconds=0.0,
         end_seconds=3.0,
