@@ -1,5 +1,6 @@
 """The stack of docker-compose.yml in containers, and what is done to it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -138,7 +139,11 @@ class ContainerCrew(Crew):
         container = self._containers[name]
         before = self._stack.inspect(container)["RestartCount"]
         self.send(name, number)
-        wait_for(lambda: self._stack.inspect(container)["RestartCount"] > before, 60)
+
+        def is_back() -> bool:
+            return bool(self._stack.inspect(container)["RestartCount"] > before)
+
+        await asyncio.to_thread(wait_for, is_back, 60)
         return -number
 
     def revive(self) -> None:
