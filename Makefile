@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak clean
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak test-compose \
+	clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,11 +49,15 @@ bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figur
 	set -e; for name in extraction pipeline latency memory startup; do \
 		$(BIN)/python -m benchmarks.$$name; done
 
+test-compose: $(VENV)/.dev ## Bring the stack up in containers, kill, scale, secure it (needs Docker)
+	$(BIN)/python -m pytest -m compose -rs tests/compose
+
 lint: $(VENV)/.dev ## Ruff, mypy and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/lint.sh
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .

@@ -9,6 +9,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
+import io
 import sys
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -294,6 +295,9 @@ def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
     import logging
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a bar that ASCII has not ends no command
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
     _load_plugins()
     try:

@@ -5,7 +5,7 @@
 #
 # writes FOLDER/ca.pem, FOLDER/broker.pem (key and certificate of the hosts, for Kafka's PEM key
 # store), FOLDER/client.pem and FOLDER/client.key. The authority's key is not kept. A folder that
-# has them already is left as it is. For trying things out; yours come from your own authority.
+# has them already is left as it is. OWNER=user:group hands the broker's key over. For trying things out; yours come from your own authority.
 set -eu
 
 folder=$1
@@ -43,6 +43,8 @@ sign broker "subjectAltName=${names#,}"
 sign client "extendedKeyUsage=clientAuth"
 
 mkdir -p "$folder"
+chmod 755 "$folder"
 cp "$work/ca.pem" "$work/client.pem" "$work/client.key" "$folder"
 chmod 644 "$folder/ca.pem" "$folder/client.pem"
 cat "$work/broker.key" "$work/broker.pem" "$work/ca.pem" > "$folder/broker.pem"
+[ -z "${OWNER:-}" ] || chown "$OWNER" "$folder/broker.pem"

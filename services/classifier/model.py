@@ -1,5 +1,6 @@
 """An ONNX model of the classifier, checked in words before it is trusted."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,11 @@ from numpy.typing import NDArray
 from features import FEATURE_SETS, feature_set
 from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
 from schemas.errors import ModelError
+from schemas.model_files import card_path, read_model
 
+logger = logging.getLogger(__name__)
+
+_SHIPPED: Final = Path(__file__).parents[2] / "models"
 _RETRAIN: Final = "export the model again with genrestream train"
 
 
@@ -61,25 +66,27 @@ def load_model(path: Path) -> Model:
     Raises
     ------
     ModelError
-        The file is missing or damaged, or its inputs, labels or feature set do not fit.
+        The file is missing, damaged or not that of its card, or its inputs, labels or feature set
+        do not fit.
     """
     import onnxruntime
 
     if not path.is_file():
-        shipped = sorted(file.stem for file in Path(__file__).parents[2].glob("models/*.onnx"))
+        shipped = sorted(file.stem for file in _SHIPPED.glob("*.onnx"))
         raise ModelError(
             f"there is no model {path}: give the path of an ONNX file or one of the shipped "
             f"models, {', '.join(shipped) or 'of which there are none'}"
         )
+    data = read_model(path, needs_card=path.parent.samefile(_SHIPPED))
+    if not card_path(path).is_file():
+        logger.info("%s has no card: it is taken as it is", path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4  # its errors reach the user through the exception alone
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         reason = str(error).splitlines()[0][:200]
         raise ModelError(f"{path} is no model that ONNX Runtime loads: {reason}") from error

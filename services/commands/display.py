@@ -20,9 +20,9 @@ def print_prediction(console: Console, prediction: GenrePrediction) -> None:
 
 
 def print_json(data: bytes) -> None:
-    """Print a line of JSON at once, so that a pipe gets it as it comes."""
-    sys.stdout.write(data.decode() + "\n")
-    sys.stdout.flush()
+    """Print a line of JSON at once, as UTF-8: a pipe gets it as it comes, in any locale."""
+    sys.stdout.buffer.write(data + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _window_line(prediction: GenrePrediction) -> Text:
@@ -40,7 +40,8 @@ def _window_line(prediction: GenrePrediction) -> Text:
 
 def _final_line(prediction: GenrePrediction) -> Text:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    others = ", ".join(f"{name} {p:.0%}" for name, p in ranked[1:_SHOWN_GENRES])
+    ranked = [(name, p) for name, p in ranked if name != prediction.label]
+    others = ", ".join(f"{name} {p:.0%}" for name, p in ranked[: _SHOWN_GENRES - 1])
     windows = f"{prediction.windows} window{'' if prediction.windows == 1 else 's'}"
     return Text.assemble(
         (f"{prediction.stream_id:<24} ", "bold cyan"),

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from features import check_shape
 from schemas import AudioChunk
+from schemas.codec import MAX_STREAM_ID_BYTES
 from schemas.errors import SettingsError, UnsupportedAudio
 from services.commands.chunking import (
     LARGEST_RAW_BYTES,
@@ -59,6 +60,8 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
     """
     if request.pcm and list(request.sources) != [_STANDARD_INPUT]:
         raise SettingsError("--pcm describes standard input: use it with the one source -")
+    if request.stream_id is not None:
+        check_stream_id(request.stream_id)
     with tempfile.TemporaryDirectory() as folder:
         async with chunk_producer(settings) as producer:
             sender = _Sender(producer, settings, request.realtime)
@@ -66,6 +69,23 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
                 await sender.send_live(_pcm_chunks(request))
             else:
                 await sender.send_files(await _name_streams(request, Path(folder)), request)
+
+
+def check_stream_id(stream_id: str) -> None:
+    """Refuse a stream id that no service would take as a key.
+
+    Raises
+    ------
+    SettingsError
+        It is empty, too long, or not UTF-8.
+    """
+    size = len(stream_id.encode(errors="replace"))
+    if not 0 < size <= MAX_STREAM_ID_BYTES:
+        raise SettingsError(
+            f"--stream-id has {size} bytes of UTF-8: give it 1 to {MAX_STREAM_ID_BYTES}"
+        )
+    if not stream_id.isprintable():
+        raise SettingsError(f"--stream-id {stream_id!r} is not printable text: choose another")
 
 
 async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:

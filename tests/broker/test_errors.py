@@ -58,7 +58,7 @@ def test_no_broker_to_produce_to(tmp_path: Path) -> None:
         ("GENRESTREAM_PARTITIONS", "zero", "valid integer"),
         ("GENRESTREAM_PARTITIONS", "0", "greater than or equal to 1"),
         ("GENRESTREAM_TOPIC_PREFIX", "a/b", "GENRESTREAM_TOPIC_PREFIX='a/b'"),
-        ("GENRESTREAM_FEATURE_SETS", "mfcc", "choose seed-25, librosa-52"),
+        ("GENRESTREAM_FEATURE_SETS", "mfcc", "choose seed-25, librosa-52, musicnn-200"),
         ("GENRESTREAM_LOG_LEVEL", "LOUD", "DEBUG"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "write host:port"),
     ],
@@ -101,3 +101,32 @@ def test_a_missing_topic() -> None:
         environment = {"KAFKA_BOOTSTRAP_SERVERS": address}
         result = genrestream("worker", "extractor", environment=environment)
     assert_one_line(result, "topic audio.chunks does not exist", "genrestream topics create")
+
+
+def test_a_tampered_model(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "models" / "mlp-seed-25.onnx"
+    copy = tmp_path / shipped.name
+    copy.write_bytes(shipped.read_bytes()[:-1] + b"\0")
+    copy.with_suffix(".md").write_bytes(shipped.with_suffix(".md").read_bytes())
+    for command in (["worker", "classifier"], ["worker", "extractor"], ["demo"]):
+        result = genrestream(*command, "--model", str(copy), environment=NOWHERE)
+        assert_one_line(result, "mlp-seed-25.onnx is not the file that its card is of")
+
+
+@pytest.mark.parametrize("stream_id", ["", 1025 * "a", 513 * "ü", "two\nlines"])
+def test_a_stream_id_that_no_service_takes(tmp_path: Path, stream_id: str) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(22_050), 22_050)
+    arguments = ["produce", "--stream-id", stream_id, str(tmp_path / "a.wav")]
+    assert_one_line(genrestream(*arguments, environment=NOWHERE), "--stream-id")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=" ".join)
+def test_a_terminal_of_ascii(tmp_path: Path, arguments: list[str]) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(4 * 22_050)
+    soundfile.write(tmp_path / "Jóga.wav", noise, 22_050)
+    environment = {"PYTHONIOENCODING": "ascii", "LANG": "C"}
+    song = str(tmp_path / "Jóga.wav")
+    result = genrestream("demo", *arguments, song, environment=environment, seconds=90)
+    assert result.returncode == 0, result.stderr
+    assert "final" in result.stdout
+    assert ("Jóga" if arguments else "J?ga") in result.stdout

@@ -249,10 +249,12 @@ def header(record: Any, name: str) -> str:
 
 
 @asynccontextmanager
-async def running(settings: Settings, size: int = 2) -> AsyncIterator[Run]:
-    """Run so many workers of each service; read what comes out."""
+async def running(
+    settings: Settings, size: int = 2, crew: Crew | None = None
+) -> AsyncIterator[Run]:
+    """Run so many workers of each service, or those of a crew; read what comes out."""
     topics = Topics(settings.topic_prefix)
-    crew = Crew(settings, size)
+    crew = crew or Crew(settings, size)
     reader = TopicReader(settings, topics.all)
     try:
         await reader.start(from_beginning=True)

@@ -1,0 +1,78 @@
+"""compose.secure.yaml: TLS and SASL end to end; a wrong password and plaintext are refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.audio import music
+from tests.broker.shell import genrestream
+from tests.broker.test_errors import assert_one_line
+from tests.compose.stack import Stack, running_stack
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a stack that lives for a test
+WRONG = "wrong-horse"
+
+
+@pytest.fixture(scope="module")
+def secure(_engine: None) -> Iterator[Stack]:
+    with running_stack(
+        "genrestream-secure-test", "compose.secure.yaml", KAFKA_SASL_PASSWORD=PASSWORD
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(secure: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    authority = tmp_path_factory.mktemp("authority") / "ca.pem"
+    secure.compose("cp", "broker:/certificates/ca.pem", str(authority))
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": secure.brokers,
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_USERNAME": "genrestream",
+        "KAFKA_SASL_PASSWORD": PASSWORD,
+        "KAFKA_SSL_CAFILE": str(authority),
+    }
+
+
+def test_audio_in_labels_out(secure: Stack, client: dict[str, str], tmp_path: Path) -> None:
+    song = tmp_path / "song.wav"
+    soundfile.write(song, music(7.0, 22_050), 22_050)
+    lag = genrestream("produce", str(song), environment=client)
+    assert lag.returncode == 0, lag.stderr
+    found = genrestream("demo", "--json", str(song), environment=client, seconds=120)
+    assert found.returncode == 0, found.stderr
+    assert '"final":true' in found.stdout
+
+
+def test_a_wrong_password(client: dict[str, str]) -> None:
+    result = genrestream("listen", environment=client | {"KAFKA_SASL_PASSWORD": WRONG})
+    assert_one_line(result, "KAFKA_SASL_PASSWORD")
+    assert WRONG not in result.stderr
+
+
+def test_a_worker_with_a_wrong_password(secure: Stack) -> None:
+    done = secure.compose(
+        *("run", "--rm", "--no-deps", "-T", "-e", f"KAFKA_SASL_PASSWORD={WRONG}"),
+        *("extractor", "worker", "extractor"),
+        seconds=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "KAFKA_SASL_PASSWORD" in done.stderr + done.stdout
+    assert WRONG not in done.stderr + done.stdout
+
+
+def test_plaintext(secure: Stack) -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": secure.brokers}
+    result = genrestream("listen", environment=environment)
+    assert_one_line(result, "speaks TLS", "KAFKA_SECURITY_PROTOCOL=PLAINTEXT")
+
+
+def test_no_log_holds_the_password(secure: Stack) -> None:
+    logs = secure.logs()
+    assert "ready" in logs
+    assert PASSWORD not in logs
