@@ -32,10 +32,6 @@ class App(faust.App):
     committable: Callable[[TP], int | None]
     worker: Any
 
-    def begin_of(self, tp: TP) -> int | None:
-        """Return the offset that a partition was last sought to, ``None`` for its beginning."""
-        return cast("CarefulConsumer", self.consumer).begin_of(tp)
-
     def _new_consumer(self) -> ConsumerT:
         tolerate_header_names()
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]
@@ -66,6 +62,10 @@ class CarefulConsumer(Consumer):
             await self._thread.seek_to_beginning(*fresh)
         return committed
 
+    def begin_of(self, tp: TP) -> int | None:
+        """Return the offset that a partition was last sought to, or has been committed at since."""
+        return self._committed_offset.get(tp)
+
     def end_offset(self, tp: TP) -> int | None:
         """Return the offset behind the last message of a partition, as heard a moment ago.
 
@@ -78,10 +78,6 @@ class CarefulConsumer(Consumer):
         if heard_ms is None or time.time() - heard_ms / 1000 > _LATELY_SECONDS:
             return None
         return cast("int | None", consumer.highwater(tp))
-
-    def begin_of(self, tp: TP) -> int | None:
-        """Return the offset that a partition was last sought to, or has been committed at since."""
-        return self._committed_offset.get(tp)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave out faust's check for livelocks, which ends the worker while a seek is under way.

@@ -19,7 +19,7 @@ from faust.types import TP, EventT, StreamT, TableT
 from schemas import Headers, encode_event, encode_event_headers
 from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
-from services.runtime.consumer import App, CarefulConsumer
+from services.runtime.consumer import CarefulConsumer
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
 from services.runtime.letter_log import LetterLog
@@ -81,7 +81,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     def __init__(
         self,
-        app: App,
+        app: faust.App,
         core: Core[State, Saved, Output],
         source: str,
         table: TableT[str, bytes],
@@ -184,7 +184,8 @@ class StreamWorker(Generic[State, Saved, Output]):
     def _warn_of_gap(self, tp: TP, offset: int) -> None:
         """Tell of offsets that never came, be it by compaction, retention or a transaction."""
         last_seen = self._tracker(tp).last_seen
-        awaited = self.app.begin_of(tp) if last_seen is None else last_seen + 1
+        consumer = cast("CarefulConsumer", self.app.consumer)
+        awaited = consumer.begin_of(tp) if last_seen is None else last_seen + 1
         if awaited is not None and offset > awaited:
             logger.warning("%s: offsets %d to %d did not come", tp, awaited, offset - 1)
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.broker.harness import fresh_settings
 from tests.faults.fuzz import fuzz
+from tests.faults.load import MODEL
 from tests.faults.mutations import Fuzzer
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
@@ -16,7 +17,7 @@ SEED = 1
 
 
 def test_every_fuzzed_message_is_answered_and_no_worker_ends_or_grows(brokers: str) -> None:
-    settings = fresh_settings(brokers, "fuzz.", idle_timeout_seconds=3600.0)
+    settings = fresh_settings(brokers, "fuzz.", idle_timeout_seconds=3600.0, model=MODEL)
     report = asyncio.run(fuzz(settings, MESSAGES, SEED, logging.getLogger(__name__).info))
     report.check()
     assert len(report.dead_letters) >= 5, "too few kinds of refusal to mean something"

@@ -30,6 +30,7 @@ from services.runtime.topics import Topics
 from tests.broker.harness import Message, fresh_settings, send
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew
+from tests.faults.load import MODEL
 from tests.faults.memory import MemoryWatch
 from tests.faults.mutations import Fuzzer, endings
 from tests.faults.oracle import Fold, origin_of, to_record
@@ -219,7 +220,7 @@ def main() -> None:
     say = _throttled(5.0)
     say(f"fuzzing with {arguments.messages:,} messages, --seed {arguments.seed}")
     with embedded_broker() as address:
-        settings = fresh_settings(address, "fuzz.", idle_timeout_seconds=3600.0)
+        settings = fresh_settings(address, "fuzz.", idle_timeout_seconds=3600.0, model=MODEL)
         report = asyncio.run(fuzz(settings, arguments.messages, arguments.seed, say))
     text = json.dumps(asdict(report), indent=2)
     if arguments.output:

@@ -29,6 +29,7 @@ from tests.broker.harness import fresh_settings
 from tests.faults.brokers import start_kafka
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew
+from tests.faults.load import MODEL
 from tests.faults.memory import MemoryWatch, resident_mb
 
 _RATE = 22_050
@@ -253,7 +254,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("reports/soak"))
     arguments = parser.parse_args()
     with _broker() as address:
-        settings = fresh_settings(address, "soak.")
+        settings = fresh_settings(address, "soak.", model=MODEL)
         result = asyncio.run(soak(settings, arguments.streams, arguments.minutes))
     arguments.output.mkdir(parents=True, exist_ok=True)
     document = {"summary": result.summary, "samples": asdict(result)}

@@ -10,7 +10,7 @@ import pytest
 from tests.broker.harness import fresh_settings
 from tests.faults.brokers import Broker
 from tests.faults.harness import Outcome, Run, running
-from tests.faults.load import Scale, crowd, portions
+from tests.faults.load import MODEL, Scale, crowd, portions
 from tests.faults.test_workers import FINISH_SECONDS, IDLE_SECONDS
 
 pytestmark = [pytest.mark.broker, pytest.mark.faults, pytest.mark.timeout(900)]
@@ -19,7 +19,9 @@ logger = logging.getLogger(__name__)
 
 
 def _run(kafka: Broker, scale: Scale, fault: str) -> Outcome:
-    settings = fresh_settings(kafka.address, f"{fault}.", idle_timeout_seconds=IDLE_SECONDS)
+    settings = fresh_settings(
+        kafka.address, f"{fault}.", idle_timeout_seconds=IDLE_SECONDS, model=MODEL
+    )
 
     async def scenario() -> Outcome:
         async with running(settings) as run:

@@ -10,7 +10,7 @@ from services.runtime.settings import Settings
 from tests.broker.harness import fresh_settings
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import SERVICES, Outcome, Run, running
-from tests.faults.load import Scale, crowd, portions, timed_crowd
+from tests.faults.load import MODEL, Scale, crowd, portions, timed_crowd
 
 pytestmark = [pytest.mark.broker, pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -23,7 +23,7 @@ _REBALANCES = 6
 
 
 def _settings(brokers: str, prefix: str) -> Settings:
-    return fresh_settings(brokers, prefix, idle_timeout_seconds=IDLE_SECONDS)
+    return fresh_settings(brokers, prefix, idle_timeout_seconds=IDLE_SECONDS, model=MODEL)
 
 
 def test_killed_workers_lose_nothing(brokers: str, scale: Scale) -> None:
