@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults test-compose clean
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak test-compose \
+	clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +38,12 @@ test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SE
 
 test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under load, on both brokers
 	$(BIN)/python -m pytest -m faults --broker both tests/faults $(FAULTS)
+
+fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
+	$(BIN)/python -m tests.faults.fuzz $(FUZZ)
+
+soak: $(VENV)/.dev ## Play 100 live streams for 20 minutes on Apache Kafka (SOAK="--minutes N --streams N")
+	$(BIN)/python -m tests.faults.soak $(SOAK)
 
 bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
 	set -e; for name in extraction pipeline latency memory startup; do \

@@ -21,8 +21,10 @@ MAX_SAMPLE_RATE: Final = 384_000
 MAX_CHANNELS: Final = 64
 #: Decoded seconds of one message at most, whatever it claims: 5 MB of FLAC can hold days.
 MAX_SECONDS: Final = 900.0
-#: Above this rate the limit in seconds shrinks, so that it bounds the memory too.
+#: Above this rate and these channels the limit in seconds shrinks, so that it bounds memory and
+#: time too.
 _FULL_LENGTH_RATE: Final = 48_000
+_FULL_LENGTH_CHANNELS: Final = 2
 #: Full scale is 1; +36 dB above it is no audio, but for instance int16 values in a float file.
 MAX_AMPLITUDE: Final = 64.0
 
@@ -50,6 +52,12 @@ _CONTAINER_TYPES: Final = frozenset(
 )
 #: Formats whose header states the number of frames, so that a loss can be told.
 _COUNTED_FORMATS: Final = frozenset({"FLAC"})
+#: Formats that can be bombs. libsndfile finds their length before it decodes anything, and decodes
+#: no more than that.
+_LENGTH_STATED: Final = frozenset({"FLAC", "OGG", "MP3", "MPEG"})
+#: Samples to decode of a FLAC that does not state its length: half a second of work, 6 minutes of
+#: mono at 44.1 kHz. 5 MB hold more of silence alone. A limit above the usual one raises it.
+_UNSTATED_SAMPLES: Final = 1 << 24
 #: What libsndfile reports of a FLAC that was encoded into a pipe and so states no number.
 _UNKNOWN_FRAMES: Final = (1 << 63) - 1
 
@@ -152,10 +160,10 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     with open_sound(file) as sound:
         sample_rate = sound.samplerate
         check_shape(sample_rate, sound.channels)
-        limit = int(max_seconds * min(sample_rate, _FULL_LENGTH_RATE))
-        claimed = _claimed_frames(sound)
-        if claimed > limit:
+        limit = _frame_limit(sound, max_seconds)
+        if sound.format in _LENGTH_STATED and limit < sound.frames < _UNKNOWN_FRAMES:
             raise _too_long(limit, sample_rate)
+        claimed = _claimed_frames(sound)
         blocks = _read_blocks(sound, limit)
     if not blocks:
         raise CorruptAudio("the container holds no audio frames")
@@ -165,6 +173,16 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
             f"the audio ends after {len(samples)} of {claimed} frames: send each chunk whole"
         )
     return Audio(_check_samples(samples), sample_rate)
+
+
+def _frame_limit(sound: Any, max_seconds: float) -> int:
+    """Return how many frames to decode at most: as many as are little work, whatever is claimed."""
+    frames = max_seconds * min(sound.samplerate, _FULL_LENGTH_RATE)
+    frames *= min(1.0, _FULL_LENGTH_CHANNELS / sound.channels)
+    if sound.frames >= _UNKNOWN_FRAMES:
+        samples = _UNSTATED_SAMPLES * max(1.0, max_seconds / MAX_SECONDS)
+        frames = min(frames, samples / sound.channels)
+    return int(frames)
 
 
 def _claimed_frames(sound: Any) -> int:
@@ -188,8 +206,8 @@ def _read_blocks(sound: Any, limit: int) -> list[Samples]:
 
 def _too_long(limit: int, sample_rate: int) -> AudioTooLong:
     return AudioTooLong(
-        f"the audio decodes to more than {limit / sample_rate:g} s, the limit for one message at "
-        f"{sample_rate} Hz: send it in shorter chunks"
+        f"the audio decodes to more than {limit / sample_rate:g} s, the limit for such a message "
+        f"at {sample_rate} Hz: send it in shorter chunks"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features import spectral
+from features import log_mel, musicnn, spectral
 from features.decode import Samples
 from features.filter_banks import N_FFT, SAMPLE_RATE
 from schemas.errors import InvalidSamples
@@ -56,7 +56,8 @@ class FeatureSet:
         Raises
         ------
         InvalidSamples
-            The samples are too few or give no finite features.
+            The samples are too few, too many for a set of fixed length, or give no finite
+            features.
         """
         if y.ndim != 1 or len(y) < N_FFT:
             raise InvalidSamples(
@@ -89,6 +90,13 @@ _SETS: Final = {
                 for moment in ("mean", "var")
             ),
             compute=spectral.means_and_variances,
+        ),
+        FeatureSet(
+            name="musicnn-200",
+            sample_rate=log_mel.SAMPLE_RATE,
+            window_seconds=WINDOW_SECONDS,
+            names=tuple(f"musicnn{i}" for i in range(1, musicnn.N_VALUES + 1)),
+            compute=musicnn.embedding,
         ),
     )
 }

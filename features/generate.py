@@ -1,4 +1,4 @@
-"""Write the filter banks of the librosa sets anew: ``python -m features.generate``."""
+"""Write the filter banks of the feature sets anew: ``python -m features.generate``."""
 
 from dataclasses import fields
 from typing import Final
@@ -6,7 +6,9 @@ from typing import Final
 import librosa.filters
 import numpy as np
 import scipy.fft
+from numpy.typing import NDArray
 
+from features import log_mel
 from features.filter_banks import (
     FILE,
     N_CHROMA,
@@ -39,8 +41,18 @@ def librosa_filter_banks() -> FilterBanks:
     )
 
 
+def log_mel_bank() -> dict[str, NDArray[np.float32]]:
+    """Compute the filters of `log_mel.MelBank` by librosa, by name."""
+    window = librosa.filters.get_window("hann", log_mel.N_FFT)
+    mel = librosa.filters.mel(
+        sr=log_mel.SAMPLE_RATE, n_fft=log_mel.N_FFT, n_mels=log_mel.N_MELS, dtype=np.float32
+    )
+    return {"window": window.astype(np.float32), "mel": mel}
+
+
 def main() -> None:
     """Write the filter banks anew."""
+    np.savez_compressed(log_mel.FILE, allow_pickle=False, **log_mel_bank())
     banks = librosa_filter_banks()
     arrays = {field.name: getattr(banks, field.name) for field in fields(FilterBanks)}
     np.savez_compressed(FILE, allow_pickle=False, **arrays)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -169,6 +168,8 @@ def spectra(hops: Float32s, banks: FilterBanks, work: Float32s) -> tuple[Float32
 
 def magnitudes(frames: Float32s, window: Float64s) -> Float32s:
     """Return the magnitudes of the frames' spectra by way of float64 [shape=(1025, frames)]."""
+    import scipy.fft  # takes a third of a second to import, and most music never needs it
+
     spectrum = scipy.fft.rfft((frames * window).T, axis=0, overwrite_x=True)
     S: Float32s = np.abs(spectrum.astype(np.complex64))
     return S

@@ -28,7 +28,7 @@ from schemas.messages import (
     keyless_stream_id,
     prediction_event_id,
 )
-from schemas.model_metadata import GENRES, INPUT_NAME, OUTPUT_NAME, SILENCE, ModelMetadata
+from schemas.model_metadata import GENRES, INPUT_NAME, OUTPUT_NAME, SILENCE, UNKNOWN, ModelMetadata
 
 __all__ = [
     "GENRES",
@@ -36,6 +36,7 @@ __all__ = [
     "OUTPUT_NAME",
     "SCHEMA_VERSION",
     "SILENCE",
+    "UNKNOWN",
     "AudioChunk",
     "DeadLetterReason",
     "Event",

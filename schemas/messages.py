@@ -128,9 +128,9 @@ class WindowAnswer(Struct, frozen=True):
     Attributes
     ----------
     label
-        The most probable genre, or ``silence``.
+        The most probable genre, ``unknown`` if none is probable enough, or ``silence``.
     confidence
-        Probability of the label.
+        Probability of the most probable genre; 1 for silence.
     probabilities
         Probability of every genre; they sum to 1. Empty for silence, which has no genre.
     """
@@ -152,9 +152,10 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     model
         What made the prediction.
     label
-        The most probable genre of the whole stream so far; ``silence`` if it is silence alone.
+        The most probable genre of the whole stream so far, ``unknown`` if none is probable enough;
+        ``silence`` if it is silence alone.
     confidence
-        Probability of the label.
+        Probability of the most probable genre; 1 for silence.
     probabilities
         Mean of the probabilities of the stream's windows so far, windows of silence left out.
     windows

@@ -5,7 +5,7 @@ The graph takes ``features`` float32 [shape=(n, D)] and gives ``probabilities`` 
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -28,6 +28,8 @@ GENRES: Final = (
 )
 #: Label of audio below the level at which a genre can be told.
 SILENCE: Final = "silence"
+#: Label of audio that the model is not sure enough of.
+UNKNOWN: Final = "unknown"
 
 
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
         Scores by name, such as ``fault_filtered_accuracy``.
     created
         ISO 8601 date.
+    unknown_below
+        Confidence below which the answer is ``unknown``; 0 for never.
     """
 
     name: str
@@ -58,6 +62,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     split: str
     metrics: dict[str, float]
     created: str
+    unknown_below: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
 
     def to_props(self) -> dict[str, str]:
         """Return the values for ``metadata_props``: texts as they are, the rest as JSON."""
@@ -77,7 +82,9 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
             A field is missing or does not parse.
         """
         try:
-            fields = {name: _parse(name, props[name]) for name in cls.__struct_fields__}
+            optional = {f.name for f in msgspec.structs.fields(cls) if not f.required}
+            given = [n for n in cls.__struct_fields__ if n in props or n not in optional]
+            fields = {name: _parse(name, props[name]) for name in given}
             return msgspec.convert(fields, type=cls)
         except KeyError as error:
             raise ModelError(
@@ -87,7 +94,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
             raise ModelError(f"the model's metadata does not parse: {error}") from error
 
 
-_JSON_FIELDS: Final = frozenset({"feature_names", "labels", "metrics"})
+_JSON_FIELDS: Final = frozenset({"feature_names", "labels", "metrics", "unknown_below"})
 
 
 def _parse(name: str, text: str) -> Any:

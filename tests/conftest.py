@@ -6,7 +6,8 @@ import pytest
 from hypothesis import settings
 
 from services.runtime.embedded_broker import embedded_broker
-from tests.faults.kafka import Kafka, KafkaUnavailable
+from tests.faults.brokers import Broker, start_kafka
+from tests.faults.kafka import KafkaUnavailable
 
 # Searching from a fixed seed: a run is repeatable, and as slow as its examples are.
 settings.register_profile("genrestream", deadline=None, derandomize=True)
@@ -55,19 +56,17 @@ def brokers(
     elif named := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield named
     else:
-        kafka = start_kafka(tmp_path_factory)
+        kafka = kafka_of_our_own(tmp_path_factory)
         yield kafka.address
         kafka.stop()
 
 
-def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
-    """Start an Apache Kafka of our own, or skip the tests that ask for it."""
+def kafka_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Broker:
+    """Start an Apache Kafka, or skip the tests that ask for it."""
     try:
-        kafka = Kafka(tmp_path_factory.mktemp("kafka"))
-        kafka.start()
+        return start_kafka(tmp_path_factory.mktemp("kafka"))
     except KafkaUnavailable as reason:
         pytest.skip(str(reason))
-    return kafka
 
 
 @pytest.fixture(scope="session")

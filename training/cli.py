@@ -97,7 +97,7 @@ def train(
         str,
         typer.Argument(
             help="mlp, random-forest, extra-trees, logistic, svm, hist-gradient-boosting, "
-            "ensemble or discriminant."
+            "ensemble, discriminant or vote-discriminant."
         ),
     ],
     data: Tables,
@@ -119,6 +119,16 @@ def train(
         Path | None, typer.Option(help="Artists by track, to weigh rows by (discriminant).")
     ] = None,
     labels: Labels = _LABELS,
+    other_sounds: Annotated[
+        bool,
+        typer.Option(
+            "--other-sounds",
+            help="vote-discriminant: learn noise, tones and speech to be unsure of.",
+        ),
+    ] = False,
+    unknown_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Confidence below which the answer is unknown.")
+    ] = 0.0,
 ) -> None:
     """Fit a model on a table and write it as ONNX, with its card beside it."""
     from training import commands
@@ -135,6 +145,8 @@ def train(
         patience=patience,
         keep_valid=keep_valid,
         artists=artists,
+        other_sounds=other_sounds,
+        unknown_below=unknown_below,
     )
 
 
@@ -183,6 +195,20 @@ def train_shipped(
     commands.train_shipped(data, output, only)
 
 
+@needs_extra
+def build_musicnn(
+    output: Output = Path("models/embeddings"),
+    wheel: Annotated[
+        Path | None,
+        typer.Option(help="The musicnn wheel or its checkpoint's folder; by default pip gets it."),
+    ] = None,
+) -> None:
+    """Make the network behind the feature set musicnn-200 again, from its authors' checkpoint."""
+    from training import commands
+
+    commands.build_musicnn(wheel, output)
+
+
 def register(app: typer.Typer) -> None:
     """Add the training commands to the command line."""
     app.command()(extract)
@@ -191,3 +217,4 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(study)
     app.command("train-shipped")(train_shipped)
+    app.command("build-musicnn")(build_musicnn)

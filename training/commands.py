@@ -2,7 +2,9 @@
 
 import datetime
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +116,15 @@ def train(
     patience: int | None,
     keep_valid: bool,
     artists: Path | None,
+    other_sounds: bool = False,
+    unknown_below: float = 0.0,
 ) -> None:
     """Fit, export and write ``output`` with its card, plots and tables beside it."""
     from training import fitting
     from training.artists import read_artists
     from training.cards import card
     from training.evaluation import parse_model
+    from training.other_sounds import other_features
 
     if output.suffix != ".onnx":
         raise DataError(f"cannot write {output.name}: name an .onnx file")
@@ -137,9 +142,10 @@ def train(
         parameters,
         keep_valid=keep_valid,
         artists=read_artists(artists) if artists else None,
+        others=other_features(data.feature_set) if other_sounds else None,
     )
     figures = {"accuracy": fitted.scores.accuracy, "ece": fitted.scores.ece}
-    file = fitting.to_file(fitted, today(), figures)
+    file = fitting.to_file(fitted, today(), figures, name=output.stem, unknown_below=unknown_below)
     output.write_bytes(file)
     metadata = parse_model(file, output.name).metadata
     output.with_suffix(".md").write_text(card(metadata, file, fitted), encoding="utf-8")
@@ -222,15 +228,39 @@ def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool
 
 def train_shipped(data: Path, output: Path, only: str | None) -> None:
     """Make the shipped models again."""
+    from training import heads
     from training.shipped import SHIPPED, make
 
-    names = [shipped.name for shipped in SHIPPED]
+    names = [*(shipped.name for shipped in SHIPPED), heads.NAME]
     if only is not None and only not in names:
         raise DataError(f"no shipped model {only!r}: choose {', '.join(names)}")
     for shipped in SHIPPED:
         if only in (None, shipped.name):
             fitted = make(shipped, data, output, today())
             typer.echo(f"{shipped.name}: {fitted.scores.accuracy:.1%} on the fault-filtered test")
+    if only in (None, heads.NAME):
+        _train_head(data, output)
+
+
+def _train_head(data: Path, output: Path) -> None:
+    from training import heads
+
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / f"{heads.FEATURE_SET}.parquet"
+        extract(data / "gtzan" / "audio", table, heads.FEATURE_SET, None, None)
+        rows = replace(load_table(table, heads.FEATURE_SET), name="GTZAN audio at hand")
+    report = heads.make(rows, data / "splits", output, today())
+    typer.echo(f"{heads.NAME}: {report.artist_folds.accuracy:.1%} in folds apart by artist")
+
+
+def build_musicnn(wheel: Path | None, output: Path) -> None:
+    """Make the ONNX file of `musicnn-200` again."""
+    from training import checkpoint, embedding
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = wheel or checkpoint.download(Path(folder))
+        path = embedding.make(checkpoint.read_checkpoint(source), output, today())
+    typer.echo(f"{path}: {path.stat().st_size // 1000} kB, answers as the checkpoint's network")
 
 
 def today() -> str:

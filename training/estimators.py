@@ -16,7 +16,7 @@ class Classifier(Protocol):
     """What scikit-learn calls a classifier with probabilities."""
 
     def fit(self, X: Features, y: Classes, **weights: Any) -> "Classifier":
-        """Fit to features [shape=(n, D)] and classes [shape=(n,)]; some take ``sample_weight``."""
+        """Fit to features [shape=(n, D)] and classes [shape=(n,)]; some take more, see `Recipe`."""
 
     def predict_proba(self, X: Features) -> Probabilities:
         """Return the probability of each class [shape=(n, K)]."""
@@ -40,11 +40,14 @@ class Recipe:
         Values by parameter for ``--search``.
     weighted
         Whether ``fit`` takes weights of rows.
+    by_track
+        Whether ``fit`` takes the tracks of rows, and features of other sounds.
     """
 
     build: Callable[[int], Classifier]
     grid: Grid
     weighted: bool = False
+    by_track: bool = False
 
 
 def _random_forest(seed: int) -> Classifier:
@@ -105,6 +108,12 @@ def _discriminant(_seed: int) -> Classifier:
     return DiscriminantAnalysis()
 
 
+def _vote_discriminant(_seed: int) -> Classifier:
+    from training.vote_discriminant import VoteDiscriminant
+
+    return VoteDiscriminant()
+
+
 def _ensemble(seed: int) -> Classifier:
     """Average the probabilities of three unlike models."""
     from sklearn.ensemble import VotingClassifier
@@ -149,6 +158,11 @@ ESTIMATORS: Final[Mapping[str, Recipe]] = {
         _discriminant,
         {"shrinkage": (0.01, 0.02, 0.05, 0.1), "own": (0.0, 0.05, 0.1, 0.15)},
         weighted=True,
+    ),
+    "vote-discriminant": Recipe(
+        _vote_discriminant,
+        {"between": (1.0, 2.0, 4.0, 8.0), "shrinkage": (0.05, 0.1, 0.2)},
+        by_track=True,
     ),
     "ensemble": Recipe(_ensemble, {"weights": ((1, 1, 1), (1, 2, 1), (1, 2, 2), (0, 1, 1))}),
 }

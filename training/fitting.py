@@ -14,6 +14,7 @@ from training.datasets import Dataset, check_trainable
 from training.errors import DataError
 from training.estimators import Classifier, estimator_recipe
 from training.metrics import Scores, score_tracks
+from training.other_sounds import OtherFeatures
 from training.splits import Split, check
 
 #: ``metadata_props`` of our files beside those of `schemas.ModelMetadata`.
@@ -57,6 +58,7 @@ def fit(
     *,
     keep_valid: bool = False,
     artists: Mapping[str, str] | None = None,
+    others: OtherFeatures | None = None,
 ) -> Fitted:
     """Fit on all but the test side of a split, and score on the test side.
 
@@ -76,18 +78,17 @@ def fit(
         Whether to leave the valid side unseen.
     artists
         By track, to weigh rows by; see `training.artists`.
+    others
+        Sounds that are none of the labels; see `training.other_sounds`.
     """
     check(split, data)
     fitting = data.of_tracks(split.train if keep_valid else split.fitting)
     testing = data.of_tracks(split.test)
     check_trainable(fitting, f"the training side of {split.name}")
-    recipe = estimator_recipe(name)
-    if artists and not recipe.weighted:
-        raise DataError(f"{name} cannot weigh rows by artist: leave the artists out")
-    estimator = recipe.build(seed).set_params(**(parameters or {}))
-    weights = {"sample_weight": row_weights(fitting, artists)} if artists else {}
+    estimator = estimator_recipe(name).build(seed).set_params(**(parameters or {}))
+    options = _options(name, fitting, artists, others)
     try:
-        estimator.fit(fitting.X, fitting.y, **weights)
+        estimator.fit(fitting.X, fitting.y, **options)
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{name} cannot be fitted to {len(fitting)} rows: {reason}") from error
@@ -96,7 +97,34 @@ def fit(
     return Fitted(name, estimator, fitting, testing, f"{split.name}: {sides}", scores)
 
 
-def to_file(fitted: Fitted, created: str, scores: Mapping[str, float]) -> bytes:
+def _options(
+    name: str,
+    fitting: Dataset,
+    artists: Mapping[str, str] | None,
+    others: OtherFeatures | None,
+) -> dict[str, Any]:
+    """Return what the estimator's ``fit`` takes beside features and classes."""
+    recipe = estimator_recipe(name)
+    if artists and not recipe.weighted:
+        raise DataError(f"{name} cannot weigh rows by artist: leave the artists out")
+    if others is not None and not recipe.by_track:
+        raise DataError(f"{name} cannot learn other sounds: use vote-discriminant, or leave them")
+    options: dict[str, Any] = {}
+    if artists:
+        options["sample_weight"] = row_weights(fitting, artists)
+    if recipe.by_track:
+        options |= {"tracks": fitting.tracks, "others": others}
+    return options
+
+
+def to_file(
+    fitted: Fitted,
+    created: str,
+    scores: Mapping[str, float],
+    *,
+    name: str = "",
+    unknown_below: float = 0.0,
+) -> bytes:
     """Export to ONNX, with the tracks fitted to, so that no evaluation can leak.
 
     Parameters
@@ -107,9 +135,13 @@ def to_file(fitted: Fitted, created: str, scores: Mapping[str, float]) -> bytes:
         ISO 8601 date.
     scores
         Figures for the metadata.
+    name
+        Of the model; by default its recipe's and its feature set's.
+    unknown_below
+        Confidence below which the service answers ``unknown``.
     """
     metadata = ModelMetadata(
-        name=f"{fitted.name}-{fitted.fitting.feature_set}",
+        name=name or f"{fitted.name}-{fitted.fitting.feature_set}",
         version=VERSION,
         feature_set=fitted.fitting.feature_set,
         feature_names=fitted.fitting.feature_names,
@@ -118,6 +150,7 @@ def to_file(fitted: Fitted, created: str, scores: Mapping[str, float]) -> bytes:
         split=fitted.split,
         metrics={key: round(value, 4) for key, value in scores.items()},
         created=created,
+        unknown_below=unknown_below,
     )
     extra = {TRAINING_TRACKS: json.dumps(sorted(fitted.fitting.track_rows))}
     importances = impurity_importances(fitted.estimator)

@@ -26,7 +26,12 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> App:
     group = classifier_group(settings, model)
     return create_app(
         settings,
-        Classifier(model, settings.silence_dbfs, one_run=rows_are_independent(model)),
+        Classifier(
+            model,
+            settings.silence_dbfs,
+            settings.unknown_below,
+            one_run=rows_are_independent(model),
+        ),
         app_id=group,
         source=topics.features,
         outputs=Outputs(topics.predictions, topics.dead_letters),

@@ -12,8 +12,7 @@ from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
 from services.classifier.score import Score, add, answer_window, is_done, predict
 from services.runtime.core import Turn
-from services.runtime.records import DeadLetter, Record, Step
-from services.runtime.table import Progress
+from services.runtime.records import DeadLetter, Progress, Record, Step
 
 ClassifierStep = Step[Score, Score, GenrePrediction]
 #: A message as read: ``None`` for one that is for other models.
@@ -26,18 +25,23 @@ _MAX_ID_LENGTH: Final = 8192
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A model and the level of silence: all that the answers depend on.
+    """A model and two limits: all that the answers depend on.
 
     Attributes
     ----------
-    model, silence_dbfs
-        The two.
+    model
+        The model.
+    silence_dbfs
+        Level below which a window is silence.
+    unknown_below
+        Confidence below which an answer is ``unknown``; by default what the model's file says.
     one_run
         Whether windows that wait together share a run of the model. It must not change a bit.
     """
 
     model: Model
     silence_dbfs: float = -60.0
+    unknown_below: float | None = None
     one_run: bool = True
 
     service: str = "classifier"
@@ -97,10 +101,12 @@ class Classifier:
     def _classify(
         self, score: Score | None, vector: FeatureVector, probabilities: list[float]
     ) -> tuple[Score, GenrePrediction]:
-        labels = self.model.labels
-        answer = answer_window(vector, probabilities, labels, self.silence_dbfs)
+        labels, limit = self.model.labels, self.unknown_below
+        if limit is None:
+            limit = self.model.metadata.unknown_below
+        answer = answer_window(vector, probabilities, labels, self.silence_dbfs, limit)
         score = add(score, vector, answer, labels)
-        return score, predict(score, vector, answer, labels, self.model.reference)
+        return score, predict(score, vector, answer, labels, self.model.reference, limit)
 
     def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
         """Return the probabilities of each window, none where there are no features."""
@@ -149,13 +155,19 @@ class Classifier:
         Raises
         ------
         MessageError
-            Not a feature vector, or not of the width of its feature set.
+            Not a feature vector, not of the width of its feature set, or with the key of another
+            stream, whose score it would disturb.
         """
         vector = decode_event(record.value, FeatureVector)
         if vector.feature_set != self.model.metadata.feature_set:
             return None
         if len(vector.event_id) + len(vector.stream_id) > _MAX_ID_LENGTH:
             raise MessageError(f"the ids are longer than {_MAX_ID_LENGTH} characters: shorten them")
+        if vector.stream_id != self.stream_id(record):
+            raise MessageError(
+                f"the key {(record.key or b'')[:40]!r} is not the vector's stream id "
+                f"{vector.stream_id[:40]!r}: send a vector with its stream id as key"
+            )
         width = len(feature_set(vector.feature_set).names)
         ends_without_window = vector.final and not vector.values
         if len(vector.values) != width and not ends_without_window:

@@ -10,6 +10,7 @@ import msgspec
 
 from schemas import (
     SILENCE,
+    UNKNOWN,
     FeatureVector,
     GenrePrediction,
     ModelReference,
@@ -76,13 +77,14 @@ def answer_window(
     probabilities: Sequence[float],
     labels: Sequence[str],
     silence_dbfs: float,
+    unknown_below: float = 0.0,
 ) -> WindowAnswer | None:
-    """Name the genre of a window, or silence; ``None`` for a vector without values."""
+    """Name the genre of a window, unknown or silence; ``None`` for a vector without values."""
     if not vector.values:
         return None
     if vector.level_dbfs < silence_dbfs:
         return WindowAnswer(SILENCE, 1.0, {})
-    return _answer(probabilities, labels)
+    return _answer(probabilities, labels, unknown_below)
 
 
 def predict(
@@ -91,11 +93,13 @@ def predict(
     answer: WindowAnswer | None,
     labels: Sequence[str],
     model: ModelReference,
+    unknown_below: float = 0.0,
 ) -> GenrePrediction:
     """Make the prediction of a stream whose score includes this vector."""
     running = WindowAnswer(SILENCE, 1.0, {})
     if score.windows:
-        running = _answer([total / score.windows for total in score.total], labels)
+        means = [total / score.windows for total in score.total]
+        running = _answer(means, labels, unknown_below)
     return GenrePrediction(
         event_id=prediction_event_id(vector, model),
         stream_id=vector.stream_id,
@@ -115,9 +119,12 @@ def predict(
     )
 
 
-def _answer(probabilities: Sequence[float], labels: Sequence[str]) -> WindowAnswer:
+def _answer(
+    probabilities: Sequence[float], labels: Sequence[str], unknown_below: float
+) -> WindowAnswer:
     """Pair probabilities with labels, scaled to sum to 1, which float32 misses by a little."""
     total = sum(probabilities)
     scaled = {x: min(1.0, max(0.0, p / total)) for x, p in zip(labels, probabilities, strict=True)}
     label = max(scaled, key=scaled.__getitem__)
-    return WindowAnswer(label, scaled[label], scaled)
+    confidence = scaled[label]
+    return WindowAnswer(label if confidence >= unknown_below else UNKNOWN, confidence, scaled)

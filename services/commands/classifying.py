@@ -89,7 +89,8 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
 
 def create_file_classifier(settings: Settings) -> FileClassifier:
     """Load the model that the settings name."""
-    return FileClassifier(Classifier(load_model(settings.model_path), settings.silence_dbfs))
+    model = load_model(settings.model_path)
+    return FileClassifier(Classifier(model, settings.silence_dbfs, settings.unknown_below))
 
 
 def answer_file(classifier: FileClassifier, path: Path) -> FileAnswer:

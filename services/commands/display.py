@@ -40,7 +40,8 @@ def _window_line(prediction: GenrePrediction) -> Text:
 
 def _final_line(prediction: GenrePrediction) -> Text:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    others = ", ".join(f"{name} {p:.0%}" for name, p in ranked[1:_SHOWN_GENRES])
+    ranked = [(name, p) for name, p in ranked if name != prediction.label]
+    others = ", ".join(f"{name} {p:.0%}" for name, p in ranked[: _SHOWN_GENRES - 1])
     windows = f"{prediction.windows} window{'' if prediction.windows == 1 else 's'}"
     return Text.assemble(
         (f"{prediction.stream_id:<24} ", "bold cyan"),

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from schemas import AudioChunk, encode_chunk_headers
 from services.runtime.security import client_options, explain_refusal
-from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
+from services.runtime.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 from services.runtime.topics import Topics, require_topics
 
 _MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
@@ -75,6 +75,7 @@ class TopicReader:
         consumer = self._consumer = AIOKafkaConsumer(
             **client_options(self._settings),
             enable_auto_commit=False,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
         )
         await consumer.start()

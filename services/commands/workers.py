@@ -61,11 +61,15 @@ def _warm_up(feature_sets: Iterable[FeatureSet], done: threading.Event) -> None:
 
 
 def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
-    """Extract features of noise once, so that numba compiles before the first audio comes."""
+    """Extract features once, so that all is compiled and imported before the first audio comes.
+
+    Half of it is noise and half a tone, some of whose frames are transformed in float64.
+    """
     noise = np.random.default_rng(0)
     for feature_set in feature_sets:
-        length = round(feature_set.window_seconds * feature_set.sample_rate)
-        feature_set.extract(0.1 * noise.standard_normal(length, np.float32))
+        half = round(feature_set.window_seconds * feature_set.sample_rate) // 2
+        tone = np.sin(0.1 * np.arange(half)).astype(np.float32)
+        feature_set.extract(np.concatenate((0.1 * noise.standard_normal(half, np.float32), tone)))
 
 
 def _run(

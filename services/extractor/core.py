@@ -1,11 +1,15 @@
 """The extractor's core: chunks to feature vectors, by the functions of `stream`."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.extractor.state import Cursor, Recipe, StreamState, resume
 from services.extractor.stream import ExtractorStep, advance, close, stream_id
-from services.runtime.records import Record
-from services.runtime.table import Progress
+from services.runtime.records import Progress, Record
+
+#: How long the end of a stream is remembered: producers retry for two minutes by default, and a
+#: worker that stood still, and so lost its partitions, may write what it had in hand when it wakes.
+ENDED_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,7 @@ class Extractor:
         decided = saved.closes_at is not None
         return saved.origin.offset, saved.window_index, decided or saved.ended, saved.ended
 
-    def is_expired(
-        self,
-        saved: Cursor,
-        committed: int | None,
-        age_seconds: float,  # noqa: ARG002 - asked for by Core
-    ) -> bool:
-        """Forget an ended stream when a replay begins after it."""
-        return saved.ended and committed is not None and committed >= saved.offset
+    def is_expired(self, saved: Cursor, committed: int | None, age_seconds: float) -> bool:
+        """Forget an ended stream after a while, when a replay begins after it."""
+        is_done = saved.ended and committed is not None and committed >= saved.offset
+        return is_done and age_seconds > ENDED_SECONDS

@@ -1,12 +1,21 @@
 """faust's consumer, without its ways to lose messages and to crash (faust-streaming 0.15.3)."""
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import faust
-from faust.transport.drivers.aiokafka import Consumer
+from aiokafka import AIOKafkaConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.transports import ConsumerT
+
+from services.runtime.record_batches import tolerate_header_names
+from services.runtime.settings import FETCH_WAIT_MS
+
+#: A broker answers a fetch within 1.5 s, with messages or without.
+_LATELY_SECONDS: Final = 10.0
 
 
 class App(faust.App):
@@ -24,6 +33,7 @@ class App(faust.App):
     worker: Any
 
     def _new_consumer(self) -> ConsumerT:
+        tolerate_header_names()
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]
         return super()._new_consumer()
 
@@ -38,6 +48,9 @@ class CarefulConsumer(Consumer):
     is in the "hole", be it processed or not.
     """
 
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition to where a new owner would begin."""
         committed = await super().seek_to_committed()
@@ -48,6 +61,19 @@ class CarefulConsumer(Consumer):
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
         return committed
+
+    def end_offset(self, tp: TP) -> int | None:
+        """Return the offset behind the last message of a partition, as heard a moment ago.
+
+        ``None`` when nothing was heard lately: what is old says nothing of messages since.
+        """
+        if tp not in self.assignment():
+            return None
+        consumer = self._thread._ensure_consumer()
+        heard_ms = consumer.last_poll_timestamp(tp)
+        if heard_ms is None or time.time() - heard_ms / 1000 > _LATELY_SECONDS:
+            return None
+        return cast("int | None", consumer.highwater(tp))
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave out faust's check for livelocks, which ends the worker while a seek is under way.
@@ -66,3 +92,12 @@ class CarefulConsumer(Consumer):
         for book in (self._acked, self._acked_index, self._gap):
             book.pop(tp, None)
         return cast("App", self.app).committable(tp)
+
+
+class PromptThread(AIOKafkaConsumerThread):
+    """faust's thread for the consumer, whose fetches would be held back for 1.5 s."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer

@@ -7,8 +7,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from schemas import Event
-from services.runtime.records import Record, Step
-from services.runtime.table import Progress
+from services.runtime.records import Progress, Record, Step
 
 State = TypeVar("State")
 Saved = TypeVar("Saved", bound=msgspec.Struct)

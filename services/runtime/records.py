@@ -10,6 +10,9 @@ State = TypeVar("State")
 Saved = TypeVar("Saved")
 Output = TypeVar("Output", bound=Event)
 
+#: Place of a saved state among those of its stream: the larger is the later one.
+Progress = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -9,7 +9,7 @@ import msgspec
 from faust.types import TableT
 
 from services.runtime.core import Core, Output, Saved, State
-from services.runtime.table import Progress
+from services.runtime.records import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,9 @@ PREFIX: Final = "GENRESTREAM_"
 DEFAULT_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
 #: Chunks of up to this many bytes fit: a 30 s stereo WAV at 44.1 kHz has 5.3 MB, a FLAC half of it.
 MAX_MESSAGE_BYTES: Final = 5 * 1024 * 1024
+#: How long a broker may hold back a fetch that finds nothing. The embedded one (Tansu) does not see
+#: what comes meanwhile, so this bounds the latency; it costs 50 empty fetches a second.
+FETCH_WAIT_MS: Final = 20
 _SECRET: Final = re.compile("PASSWORD|SECRET|TOKEN|CREDENTIAL", re.IGNORECASE)
 
 
@@ -69,7 +72,8 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1, le=10_000, description="of topics that are created")
     replication_factor: int = Field(1, ge=1, le=16, description="of topics that are created")
     model: str = Field(
-        "discriminant-librosa-52", description="a name from models/ or the path of an ONNX file"
+        "vote-discriminant-musicnn-200",
+        description="a name from models/ or the path of an ONNX file",
     )
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="that the extractor emits, with commas; by default that of the model"
@@ -82,6 +86,9 @@ class Settings(BaseSettings):
     )
     silence_dbfs: float = Field(
         -60.0, ge=-120, le=0, description="windows below this level are silence"
+    )
+    unknown_below: float | None = Field(
+        None, ge=0, le=1, description="confidence below which the answer is unknown; the model's"
     )
     session_timeout_seconds: float = Field(
         45.0, ge=3, le=300, description="of the consumer groups; Kafka allows 6 s and more"

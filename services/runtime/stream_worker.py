@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Final, Generic, cast
 
@@ -19,8 +19,10 @@ from faust.types import TP, EventT, StreamT, TableT
 from schemas import Headers, encode_event, encode_event_headers
 from services.runtime.advancing import Advancer
 from services.runtime.batches import to_record, waiting_events
+from services.runtime.consumer import CarefulConsumer
 from services.runtime.core import Core, Output, Outputs, Saved, State, Turn
 from services.runtime.errors import DeliveryError
+from services.runtime.letter_log import LetterLog
 from services.runtime.logs import message_fields
 from services.runtime.metrics import Metrics
 from services.runtime.offsets import OffsetTracker
@@ -36,6 +38,8 @@ MAX_IN_FLIGHT: Final = 4
 SAVE_SECONDS: Final = 1.0
 _SWEEP_SECONDS: Final = 1.0
 _SAVED_SWEEP_EVERY: Final = 10
+#: A process that was away for longer may have lost its partitions: the shortest session is 3 s.
+_STALL_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         self.metrics = metrics
         self._tracer = tracer
         self._advancer = Advancer(core, metrics)
+        self._letter_log = LetterLog()
         self._deliveries: asyncio.Queue[_Delivery[State, Saved, Output]] = asyncio.Queue(
             MAX_IN_FLIGHT
         )
@@ -235,9 +240,8 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
         record = letter.record
-        logger.warning(
-            "dead letter: %s: %s", record.place, letter.error, extra=self._log_fields(record)
-        )
+        if line := self._letter_log.line(letter, time.monotonic()):
+            logger.warning("%s", line, extra=self._log_fields(record))
         headers = letter.headers(self.core.service)
         topic = self.outputs.dead_letters
         return await self._send(topic, record.key, record.value, headers)
@@ -376,13 +380,28 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def sweep(self) -> None:
         """Close idle streams, and drop what no replay can need, for ever."""
+        before = time.monotonic()
         while True:
             for _ in range(_SAVED_SWEEP_EVERY):
                 await asyncio.sleep(_SWEEP_SECONDS)
+                if line := self._letter_log.summary(time.monotonic()):
+                    logger.warning("%s", line)
+                before, seconds = time.monotonic(), time.monotonic() - before
+                if seconds > _STALL_SECONDS:
+                    self._wait_anew()
                 async with self._processing:
                     await self._close_idle()
             async with self._processing:
                 await self._sweep_saved()
+
+    def _wait_anew(self) -> None:
+        """Give every stream its whole timeout again after this process stood still.
+
+        It may have lost its partitions and not know yet: what it ends now, their new owner may not.
+        """
+        now = time.monotonic()
+        self._live = {key: replace(live, touched=now) for key, live in self._live.items()}
+        self._assigned_at = dict.fromkeys(self._assigned_at, now)
 
     async def _close_idle(self) -> None:
         timeout = self.core.idle_timeout_seconds
@@ -412,7 +431,7 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     def _caught_up(self, tp: TP) -> bool:
         """Tell whether every message of a partition was processed; only then is silence real."""
-        end = self.app.consumer.highwater(tp)
+        end = cast("CarefulConsumer", self.app.consumer).end_offset(tp)
         last_seen = self._tracker(tp).last_seen
         return end is not None and (last_seen is None or last_seen + 1 >= end)
 

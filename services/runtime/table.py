@@ -9,8 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import faust
 
-#: Place of a saved state among those of its stream: the larger is the later one.
-Progress = tuple[int, ...]
+from services.runtime.records import Progress
 
 
 class Change(Protocol):

@@ -1,12 +1,16 @@
 """Whatever comes in, every message gets an answer or one dead letter, and no worker dies."""
 
+import asyncio
 import random
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from schemas import header
 from services.runtime.settings import Settings
@@ -19,6 +23,7 @@ from tests.broker.harness import (
     pcm_stream,
     run,
 )
+from tests.runtime.test_record_batches import BadName
 
 pytestmark = pytest.mark.broker
 
@@ -137,6 +142,30 @@ def test_a_bad_chunk_in_a_stream_is_left_out_and_the_stream_goes_on(system: Sett
     collected = run(system, messages, lambda c: bool(c.final("holed") and c.reasons(b"holed")))
     assert [p.window_index for p in collected.predictions["holed"]] == [0, 1]
     assert collected.reasons(b"holed") == ["unsupported-audio"]
+
+
+def test_a_header_name_that_is_no_text_stops_nothing(system: Settings) -> None:
+    """Aiokafka refuses to read such a batch, so the worker would fail at each start."""
+    content = [("content-type", b"audio/wav"), ("final", b"true"), (BadName(), b"x")]
+
+    async def send_batch() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=system.brokers)
+        await producer.start()
+        try:
+            batch = producer.create_batch()
+            batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, -1, 1 << 20)
+            assert batch.append(timestamp=1000, key=b"odd", value=WAV, headers=content)
+            batch.close()
+            topic = f"{system.topic_prefix}audio.chunks"
+            await (await producer.send_batch(batch, topic, partition=0))
+        finally:
+            await producer.stop()
+
+    asyncio.run(send_batch())
+    after = [replace(m, partition=0) for m in pcm_stream("after odd", TRACK, SAMPLE_RATE)]
+    collected = run(system, after, lambda c: bool(c.final("after odd")), from_beginning=True)
+    assert collected.final("after odd")
+    assert collected.final("odd")
 
 
 def test_a_stream_too_short_for_a_window_is_dead_lettered_whole(system: Settings) -> None:

@@ -58,7 +58,7 @@ def test_no_broker_to_produce_to(tmp_path: Path) -> None:
         ("GENRESTREAM_PARTITIONS", "zero", "valid integer"),
         ("GENRESTREAM_PARTITIONS", "0", "greater than or equal to 1"),
         ("GENRESTREAM_TOPIC_PREFIX", "a/b", "GENRESTREAM_TOPIC_PREFIX='a/b'"),
-        ("GENRESTREAM_FEATURE_SETS", "mfcc", "choose seed-25, librosa-52"),
+        ("GENRESTREAM_FEATURE_SETS", "mfcc", "choose seed-25, librosa-52, musicnn-200"),
         ("GENRESTREAM_LOG_LEVEL", "LOUD", "DEBUG"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "write host:port"),
     ],

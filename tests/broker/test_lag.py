@@ -22,21 +22,21 @@ from tests.broker.harness import (
 from tests.broker.observing import Port, group_lag, observed_worker
 from tests.broker.shell import running, wait_until
 from tests.broker.test_metrics import STREAMS, load
-from tests.conftest import start_kafka
-from tests.faults.kafka import Kafka
+from tests.conftest import kafka_of_our_own
+from tests.faults.brokers import Broker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    broker = start_kafka(tmp_path_factory)
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    broker = kafka_of_our_own(tmp_path_factory)
     yield broker
     broker.stop()
 
 
 @pytest.fixture
-def settings(kafka: Kafka) -> Settings:
+def settings(kafka: Broker) -> Settings:
     return fresh_settings(kafka.address, "lag.")
 
 
@@ -76,7 +76,7 @@ def test_an_open_window_is_lag_that_is_processed(settings: Settings) -> None:
         assert port.total("genrestream_live_streams") == 1
 
 
-def test_a_paused_broker(kafka: Kafka, settings: Settings) -> None:
+def test_a_paused_broker(kafka: Broker, settings: Settings) -> None:
     with (
         observed_worker(settings, "extractor") as (extractor, x),
         observed_worker(settings, "classifier") as (classifier, c),

@@ -95,6 +95,38 @@ def test_a_key_used_again_begins_a_new_stream(system: Settings) -> None:
     assert first.event_id != second.event_id
 
 
+def _numbered(messages: list[Message]) -> list[Message]:
+    return [
+        replace(message, headers=[*message.headers, ("sequence", b"%d" % number)])
+        for number, message in enumerate(messages)
+    ]
+
+
+def test_repeated_late_and_missing_chunks(system: Settings) -> None:
+    chunks = _numbered(pcm_stream("numbered", music(9.0), SAMPLE_RATE))
+    sent = [chunks[i] for i in (0, 1, 1, 2, 0, 3, 5, 4, 6, 7, 8)]
+    collected = run(system, sent, lambda c: bool(c.final("numbered") and c.reasons(b"numbered")))
+    predictions = collected.predictions["numbered"]
+    assert [p.missing_chunks for p in predictions] == [0, 1, 0]
+    assert [p.end_seconds for p in predictions] == [3.0, 6.0, 8.0]
+    assert collected.reasons(b"numbered") == ["late-chunk"]
+    (letter,) = collected.dead_letters[b"numbered"]
+    assert letter.value == chunks[4].value
+
+
+def test_another_rate_in_mid_stream_loses_no_audio(system: Settings) -> None:
+    low = pcm_stream("turn", music(4.5), SAMPLE_RATE // 2)
+    high = encoded(np.stack([music(3.0, 44_100)] * 2, axis=1), 44_100)
+    messages = [replace(m, headers=m.headers[:1]) for m in low]
+    messages.append(Message(high, b"turn", [("final", b"true")]))
+    collected = run(
+        system, messages, lambda c: sum(p.final for p in c.predictions.get("turn", [])) >= 2
+    )
+    spans = [(p.start_seconds, p.end_seconds, p.final) for p in collected.predictions["turn"]]
+    assert spans == [(0.0, 3.0, False), (3.0, 4.5, True), (0.0, 3.0, True)]
+    assert collected.reasons(b"turn") == []
+
+
 def test_the_trace_of_a_chunk_reaches_its_prediction_with_cloudevents_headers(
     system: Settings,
 ) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import feature_set
-from schemas import FeatureVector, Origin, encode_event
+from schemas import GENRES, FeatureVector, Origin, encode_event
 from services.classifier.core import Classifier
 from services.classifier.model import load_model
 from services.classifier.score import Score
@@ -62,6 +62,31 @@ def test_the_stream_is_the_mean_of_its_windows_without_silence(levels: list[floa
         assert prediction.probabilities[prediction.label] == prediction.confidence
 
 
+def test_answers_that_are_too_unsure_are_unknown() -> None:
+    vectors = [a_vector(0), a_vector(1)]
+    sure = [CLASSIFIER.classify(None, vector)[1] for vector in vectors]
+    limit = 0.001 + max(p.confidence for p in sure)
+    unsure = [replace(CLASSIFIER, unknown_below=limit).classify(None, v)[1] for v in vectors]
+    for before, after in zip(sure, unsure, strict=True):
+        assert before.label in GENRES
+        assert (after.label, after.confidence) == ("unknown", before.confidence)
+        assert after.probabilities == before.probabilities
+        assert after.window
+        assert after.window.label == "unknown"
+
+
+def test_the_limit_of_unknown_is_the_models_unless_given() -> None:
+    metadata = msgspec.structs.replace(MODEL.metadata, unknown_below=1.0)
+    strict = Classifier(replace(MODEL, metadata=metadata))
+    assert strict.classify(None, a_vector(0))[1].label == "unknown"
+    assert replace(strict, unknown_below=0.0).classify(None, a_vector(0))[1].label in GENRES
+
+
+def test_silence_is_no_unknown() -> None:
+    strict = replace(CLASSIFIER, unknown_below=1.0)
+    assert strict.classify(None, a_vector(0, level=-90.0))[1].label == "silence"
+
+
 def test_a_repeated_window_changes_nothing_and_is_released() -> None:
     (first,) = CLASSIFIER.advance(None, a_record(encode_event(a_vector(0))))
     (second,) = CLASSIFIER.advance(first.state, a_record(encode_event(a_vector(1)), 6))
@@ -83,6 +108,20 @@ def test_vectors_of_another_feature_set_are_passed_over() -> None:
     other = msgspec.structs.replace(a_vector(0), feature_set="librosa-52")
     (step,) = CLASSIFIER.advance(None, a_record(encode_event(other)))
     assert (step.events, step.dead_letters, step.released) == ((), (), (5,))
+
+
+@pytest.mark.parametrize("key", [None, b"", b"t", b"\xff"])
+def test_a_vector_under_another_key_is_a_dead_letter(key: bytes | None) -> None:
+    """A score belongs to a key: there a vector of another stream would pass for a repetition."""
+    record = replace(a_record(encode_event(a_vector(0))), key=key)
+    (step,) = CLASSIFIER.advance(None, record)
+    assert [letter.error.code for letter in step.dead_letters] == ["invalid-message"]
+    assert "is not the vector's stream id 's': send" in str(step.dead_letters[0].error)
+
+
+def test_missing_chunks_are_passed_on() -> None:
+    vector = msgspec.structs.replace(a_vector(0), missing_chunks=3)
+    assert CLASSIFIER.classify(None, vector)[1].missing_chunks == 3
 
 
 @given(st.binary(max_size=200))

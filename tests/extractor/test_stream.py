@@ -7,6 +7,7 @@ import pytest
 
 from features import FLOOR_DBFS
 from schemas import AudioChunk, Origin
+from services.extractor.core import Extractor
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import ExtractorStep, advance, close
 from services.runtime.records import Record
@@ -172,6 +173,59 @@ def test_an_idle_stream_is_closed_with_its_rest() -> None:
     assert (decision.events, decision.released) == ((), ())
     assert [(event.window_index, event.final) for event in end.events] == [(1, True)]
     assert (end.state, end.released) == (None, (0,))
+
+
+def test_the_end_of_a_stream_is_remembered_for_ten_minutes() -> None:
+    extractor = Extractor(RECIPE)
+    saved = run([audio(1.5, final=True)])[-1].saved
+    assert saved
+    assert not extractor.is_expired(saved, 1, 599.0)
+    assert not extractor.is_expired(saved, 0, 601.0), "a replay may need it"
+    assert not extractor.is_expired(saved, None, 601.0)
+    assert extractor.is_expired(saved, 1, 601.0)
+
+
+def test_a_later_cursor_is_further_on() -> None:
+    """So that what a worker writes that lost its partitions changes nothing."""
+    extractor = Extractor(RECIPE)
+    begun = run([audio(2.0)])[-1]
+    assert begun.state
+    decision, end = close(begun.state, RECIPE)
+    again = advance(None, record(9, audio(2.0)), RECIPE)[-1]
+    cursors = [step.saved for step in (begun, decision, end, again)]
+    progress = [extractor.progress(cursor) for cursor in cursors if cursor]
+    assert len(progress) == 4
+    assert sorted(set(progress)) == progress
+
+
+def test_two_producers_with_one_key_are_one_stream_in_the_order_of_the_log() -> None:
+    one, two = integers(noise(3.0, RATE, seed=1)), integers(noise(3.0, RATE, seed=2))
+    halves = [
+        piece for pair in zip(np.split(one, 4), np.split(two, 4), strict=True) for piece in pair
+    ]
+    mixed = vectors(run([*(chunk(piece, RATE, "pcm") for piece in halves), END]))
+    joined = vectors(run([chunk(np.concatenate(halves), RATE, final=True)]))
+    assert [event.values for event in mixed[:4]] == [event.values for event in joined]
+
+
+def test_two_producers_with_one_key_and_two_rates_interrupt_each_other() -> None:
+    """Every change of rate ends a stream; what is shorter than 1 s then is a dead letter."""
+    steps = run([audio(1.2), audio(1.2, rate=16_000), audio(0.5), audio(1.2, rate=16_000), END])
+    assert [(event.origin.offset, event.final) for event in vectors(steps)] == [
+        (0, True),
+        (1, True),
+        (3, True),
+    ]
+    assert letters(steps) == [(2, "audio-too-short")]
+    assert sorted(offset for step in steps for offset in step.released) == [0, 1, 2, 3, 4]
+
+
+def test_channels_may_change_in_mid_stream() -> None:
+    mono = integers(noise(1.0, RATE))
+    stereo = np.stack([mono, mono], axis=1)
+    changed = vectors(run([chunk(mono, RATE), chunk(stereo, RATE, "pcm"), chunk(mono, RATE), END]))
+    plain = vectors(run([chunk(mono, RATE), chunk(mono, RATE), chunk(mono, RATE), END]))
+    assert changed == plain
 
 
 def test_a_chunk_longer_than_the_limit() -> None:

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import FAULT_SCALE, start_kafka
-from tests.faults.kafka import Kafka
+from tests.conftest import FAULT_SCALE, kafka_of_our_own
+from tests.faults.brokers import Broker
 from tests.faults.load import Scale
 
 
@@ -14,8 +14,8 @@ def scale(request: pytest.FixtureRequest) -> Scale:
 
 
 @pytest.fixture
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """Run an Apache Kafka of this test's own, to be killed and paused."""
-    broker = start_kafka(tmp_path_factory)
+    broker = kafka_of_our_own(tmp_path_factory)
     yield broker
     broker.stop()

@@ -5,17 +5,22 @@ import logging
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import TopicPartition
+
 from schemas import FeatureVector, GenrePrediction, Origin
 from services.commands.kafka_io import TopicReader, chunk_producer, reading
 from services.commands.stack import start_worker, stop_workers, worker_environment
+from services.runtime.embedded_broker import free_port
 from services.runtime.settings import Settings
 from services.runtime.topics import Topics
 from tests.broker.harness import Message
+from tests.broker.observing import Port
+from tests.faults.groups import connected_groups
 from tests.faults.oracle import Expected, Verdict, compare, expected, origin_of
 
 SERVICES = ("extractor", "classifier")
@@ -25,19 +30,28 @@ logger = logging.getLogger(__name__)
 
 
 class Crew:
-    """Worker processes by name, such as ``extractor-0``; faults are done to them by name."""
+    """Worker processes by name, such as ``extractor-0``; faults are done to them by name.
+
+    Attributes
+    ----------
+    ports
+        Where each tells how it fares.
+    """
 
     def __init__(self, settings: Settings, size: int) -> None:
         self._environment = worker_environment(settings)
         self.names = [f"{service}-{i}" for i in range(size) for service in SERVICES]
         self.exits: list[tuple[str, int]] = []
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ports: dict[str, Port] = {}
         for name in self.names:
             self.start(name)
 
     def start(self, name: str) -> None:
         """Start a worker, or start it again."""
-        self.processes[name] = start_worker(name.partition("-")[0], self._environment)
+        port = self.ports.setdefault(name, Port(free_port()))
+        environment = {**self._environment, "GENRESTREAM_HTTP_PORT": str(port.number)}
+        self.processes[name] = start_worker(name.partition("-")[0], environment)
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a worker."""
@@ -80,6 +94,7 @@ class Run:
     producer: Any
     supervised: bool = False
     sent: int = 0
+    kills: list[tuple[str, dict[TopicPartition, range]]] = field(default_factory=list)
     topics: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,6 +117,21 @@ class Run:
         await asyncio.gather(*futures)
         self.sent += len(futures)
 
+    async def play(self, timed: Sequence[tuple[float, Message]]) -> None:
+        """Produce messages at their times, as live producers do."""
+        begun = time.monotonic()
+        for at, message in timed:
+            await asyncio.sleep(max(0.0, begun + at - time.monotonic()))
+            await self.send([message])
+
+    async def kill(self, name: str) -> None:
+        """Kill a worker by SIGKILL, note what is not committed, and start it again."""
+        await self.crew.end(name, signal.SIGKILL)
+        service = name.partition("-")[0]
+        async with connected_groups(self.settings) as groups:
+            self.kills.append((service, await groups.uncommitted(service)))
+        self.crew.start(name)
+
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for a condition; tell whether it came true in time."""
         deadline = time.monotonic() + seconds
@@ -110,6 +140,15 @@ class Run:
                 return False
             if self.supervised:
                 self.crew.revive()
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
+
+    async def until_async(self, condition: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+        """Wait for a condition that asks the broker; tell whether it came true in time."""
+        deadline = time.monotonic() + seconds
+        while not await condition():
+            if time.monotonic() > deadline:
+                return False
             await asyncio.sleep(_POLL_SECONDS)
         return True
 
@@ -126,6 +165,24 @@ class Run:
         assert await self.until(lambda: len(self.chunks) >= count, 10.0), "chunks are missing"
         return await asyncio.to_thread(expected, list(self.chunks), self.settings)
 
+    def in_flight(self, wanted: Expected) -> dict[str, int]:
+        """Count, over all kills, the windows whose message was not committed at that moment.
+
+        So many events each service may repeat, and no more.
+        """
+        features = Topics(self.settings.topic_prefix).features
+        causes = {
+            "extractor": list(wanted.causes.values()),
+            "classifier": [Origin(features, r.partition, r.offset) for r in self.features],
+        }
+        counts = dict.fromkeys(SERVICES, 0)
+        for service, uncommitted in self.kills:
+            counts[service] += sum(
+                cause.offset in uncommitted[TopicPartition(cause.topic, cause.partition)]
+                for cause in causes[service]
+            )
+        return counts
+
     async def finish(self, seconds: float) -> "Outcome":
         """Wait for all that must come, stop the workers and compare all that came."""
         wanted = await self.expected()
@@ -141,6 +198,7 @@ class Run:
         end = await count_records(self.settings, list(self.topics))
         await self.until(lambda: sum(map(len, self.topics.values())) >= end, 10.0)
         outcome = Outcome(
+            self.in_flight(wanted),
             wanted,
             compare(wanted.features, self.features, FeatureVector),
             compare(wanted.predictions, self.predictions, GenrePrediction),
@@ -153,8 +211,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave, against what it had to give."""
+    """What a run gave, against what it had to give; and how much was in flight at its kills."""
 
+    in_flight: dict[str, int]
     expected: Expected
     features: Verdict
     predictions: Verdict
@@ -173,7 +232,8 @@ class Outcome:
                 ("predictions", self.expected.predictions, self.predictions),
             )
         ]
-        return "; ".join([*parts, f"complete after {self.seconds:.1f} s"])
+        flight = f"in flight at the kills: {self.in_flight}"
+        return "; ".join([*parts, flight, f"complete after {self.seconds:.1f} s"])
 
     def assert_exact(self) -> None:
         """Fail when anything is missing, invented or different."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,8 @@ _MAVEN_SECONDS: Final = 300.0
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _CLUSTER_ID: Final = "Z2VucmVzdHJlYW0tdGVzdA"
-_SETTINGS: Final = {
+#: Of any broker for tests.
+SETTINGS: Final = {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.listener.names": "CONTROLLER",
@@ -51,6 +53,8 @@ class Kafka:
     ----------
     folder
         An empty folder for its log and settings.
+    settings
+        Broker settings beside our own.
 
     Attributes
     ----------
@@ -58,8 +62,9 @@ class Kafka:
         Its bootstrap address, the same after a restart.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
         self._folder = folder
+        self._settings = settings or {}
         self._controller = f"{HOST}:{free_port()}"
         self.address = f"{HOST}:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +75,8 @@ class Kafka:
     def _write_properties(self) -> None:
         listeners = f"PLAINTEXT://{self.address},CONTROLLER://{self._controller}"
         settings = {
-            **_SETTINGS,
+            **SETTINGS,
+            **self._settings,
             "listeners": listeners,
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "controller.quorum.bootstrap.servers": self._controller,

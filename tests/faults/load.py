@@ -33,17 +33,32 @@ class Scale:
 
 def crowd(scale: Scale) -> list[Message]:
     """Make streams and interleave their chunks, and some junk, by the time of sending."""
-    timed = [
-        (at, message)
-        for number in range(scale.streams)
-        for at, message in _stream(f"stream-{number}", scale, number)
-    ]
+    return [message for _, message in timed_crowd(scale)]
+
+
+def timed_crowd(scale: Scale, spread: float = 0.0) -> list[tuple[float, Message]]:
+    """Make the messages of a crowd with the second that each is sent at in real time.
+
+    Parameters
+    ----------
+    scale
+        Number and length of the streams.
+    spread
+        Seconds over which the streams begin.
+    """
     rng = random.Random(scale.seed)
+    timed = []
+    for number in range(scale.streams):
+        begin = spread * number / scale.streams
+        timed += [
+            (begin + at, message) for at, message in _stream(f"stream-{number}", scale, number)
+        ]
+    end = spread + scale.seconds
     timed += [
-        (rng.uniform(0, scale.seconds), Message(rng.randbytes(2000), f"poison-{number}".encode()))
+        (rng.uniform(0, end), Message(rng.randbytes(2000), f"poison-{number}".encode()))
         for number in range(_POISON)
     ]
-    return [message for _, message in sorted(timed, key=lambda pair: pair[0])]
+    return sorted(timed, key=lambda pair: pair[0])
 
 
 def portions(messages: list[Message], count: int) -> list[list[Message]]:

@@ -20,12 +20,25 @@ Values = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Expected:
-    """The events of an undisturbed run, by `event_id`, and the places of its dead letters."""
+    """The events of an undisturbed run, and the places of its dead letters.
+
+    Attributes
+    ----------
+    features, predictions
+        By `event_id`.
+    finals
+        Ids of the predictions that end a stream.
+    dead_letters
+        Places of the messages.
+    causes
+        Place of the message that completed a window, by the id of its feature vector.
+    """
 
     features: Values
     predictions: Values
     finals: frozenset[str]
     dead_letters: frozenset[Origin]
+    causes: dict[str, Origin]
 
 
 @dataclass(frozen=True)
@@ -50,31 +63,54 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     classifier = Classifier(model, settings.silence_dbfs)
     topics = Topics(settings.topic_prefix)
     ordered = sorted(chunks, key=lambda record: (record.partition, record.offset))
-    vectors, letters = _fold(extractor, [_record(record) for record in ordered])
+    vectors, letters = _fold(extractor, [to_record(record) for record in ordered])
     answers, _ = _fold(classifier, list(_feature_records(vectors, topics.features)))
     return Expected(
-        {event.event_id: encode_event(event) for event, _ in vectors},
-        {event.event_id: encode_event(event) for event, _ in answers},
-        frozenset(event.event_id for event, _ in answers if event.final),
+        {event.event_id: encode_event(event) for event, *_ in vectors},
+        {event.event_id: encode_event(event) for event, *_ in answers},
+        frozenset(event.event_id for event, *_ in answers if event.final),
         frozenset(letters),
+        {event.event_id: cause for event, _, cause in vectors},
     )
 
 
 def _fold(core: Core[Any, Any, Any], records: Sequence[Record]) -> tuple[list[Any], list[Origin]]:
-    """Run a core over records; return its events with their times, and its dead letters' places."""
-    states: dict[str, Any] = {}
+    """Run a core over records; return its events with time and cause, and its dead letters."""
+    fold = Fold(core)
     events: list[Any] = []
     letters: list[Origin] = []
     for record in records:
-        stream_id = core.stream_id(record)
-        for step in core.advance(states.get(stream_id), record):
-            states[stream_id] = step.state
-            events += [(event, step.timestamp_ms) for event in step.events]
+        for step in fold.steps(record):
+            events += [(event, step.timestamp_ms, record.place) for event in step.events]
             letters += [letter.record.place for letter in step.dead_letters]
     return events, letters
 
 
-def _record(record: Any) -> Record:
+class Fold:
+    """Runs a core over the records of a topic, each partition in its order, as a worker does."""
+
+    def __init__(self, core: Core[Any, Any, Any]) -> None:
+        self._core = core
+        self._live: dict[tuple[int, str], Any] = {}
+        self._saved: dict[tuple[int, str], Any] = {}
+
+    def steps(self, record: Record) -> Sequence[Any]:
+        """Take in a record."""
+        stream_id = self._core.stream_id(record)
+        key = record.place.partition, stream_id
+        state = self._live.pop(key, None)
+        if state is None and key in self._saved:
+            state = self._core.resume(stream_id, self._saved[key])
+        steps = self._core.advance(state, record)
+        for step in steps:
+            if step.saved is not None:
+                self._saved[key] = step.saved
+        if steps[-1].state is not None:
+            self._live[key] = steps[-1].state
+        return steps
+
+
+def to_record(record: Any) -> Record:
     return Record(
         Origin(record.topic, record.partition, record.offset),
         record.timestamp,
@@ -85,7 +121,7 @@ def _record(record: Any) -> Record:
 
 
 def _feature_records(vectors: Sequence[Any], topic: str) -> Iterator[Record]:
-    for offset, (vector, timestamp_ms) in enumerate(vectors):
+    for offset, (vector, timestamp_ms, _) in enumerate(vectors):
         place = Origin(topic, 0, offset)
         yield Record(place, timestamp_ms, vector.stream_id.encode(), encode_event(vector))
 

@@ -8,14 +8,18 @@ import pytest
 
 from services.runtime.settings import Settings
 from tests.broker.harness import fresh_settings
-from tests.faults.harness import Outcome, Run, running
-from tests.faults.load import Scale, crowd, portions
+from tests.faults.groups import Groups, connected_groups
+from tests.faults.harness import SERVICES, Outcome, Run, running
+from tests.faults.load import Scale, crowd, portions, timed_crowd
 
 pytestmark = [pytest.mark.broker, pytest.mark.faults, pytest.mark.timeout(900)]
 
 #: Streams of the load have gaps while nothing is sent; none may count as idle.
 IDLE_SECONDS = 3600.0
 FINISH_SECONDS = 60.0
+#: Seconds by which the begins of the streams are spread for each fault, so that audio still flows.
+_SPREAD = 10.0
+_REBALANCES = 6
 
 
 def _settings(brokers: str, prefix: str) -> Settings:
@@ -25,18 +29,51 @@ def _settings(brokers: str, prefix: str) -> Settings:
 def test_killed_workers_lose_nothing(brokers: str, scale: Scale) -> None:
     outcome = asyncio.run(_kill_at_random(_settings(brokers, "kill."), scale))
     outcome.assert_exact()
+    assert len(outcome.expected.finals) == scale.streams
+    assert outcome.features.duplicates <= outcome.in_flight["extractor"]
+    assert outcome.predictions.duplicates <= outcome.in_flight["classifier"]
 
 
 async def _kill_at_random(settings: Settings, scale: Scale) -> Outcome:
+    """Kill workers while audio flows in real time."""
     rng = random.Random(scale.seed)
     async with running(settings) as run:
-        *parts, last = portions(crowd(scale), scale.faults + 1)
-        for part in parts:
-            await run.send(part)
+        playing = asyncio.create_task(run.play(timed_crowd(scale, _SPREAD * scale.faults)))
+        for _ in range(scale.faults):
             assert await run.progress(rng.randint(1, 8)), "nothing comes out any more"
-            await run.crew.restart(rng.choice(run.crew.names), signal.SIGKILL)
-        await run.send(last)
+            assert not playing.done(), "no audio flows any more: the faults came too late"
+            await run.kill(rng.choice(run.crew.names))
+        await playing
         return await run.finish(FINISH_SECONDS)
+
+
+def test_a_worker_added_and_removed_under_load_loses_nothing(brokers: str, scale: Scale) -> None:
+    asyncio.run(_add_and_remove(_settings(brokers, "scale."), scale)).assert_exact()
+
+
+async def _add_and_remove(settings: Settings, scale: Scale) -> Outcome:
+    """Let one worker of each service come and another one go while audio flows in real time."""
+    async with running(settings) as run, connected_groups(settings) as groups:
+
+        async def shared_by(count: int) -> bool:
+            return await run.until_async(lambda: _all_shared(groups, count), FINISH_SECONDS)
+
+        playing = asyncio.create_task(run.play(timed_crowd(scale, _SPREAD * _REBALANCES)))
+        assert await run.progress(5), "nothing comes out any more"
+        for service in SERVICES:
+            run.crew.start(f"{service}-added")
+        assert await shared_by(3), "the new workers got no partitions"
+        assert await run.progress(10), "nothing comes out any more"
+        for service in SERVICES:
+            assert await run.crew.end(f"{service}-0", signal.SIGTERM) == 0
+        assert await shared_by(2), "the others did not take over"
+        assert not playing.done(), "no audio flows any more: it all came too late"
+        await playing
+        return await run.finish(FINISH_SECONDS)
+
+
+async def _all_shared(groups: Groups, count: int) -> bool:
+    return all([await groups.has_members(service, count) for service in SERVICES])
 
 
 def test_a_rolling_restart_loses_and_repeats_nothing(brokers: str, scale: Scale) -> None:

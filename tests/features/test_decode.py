@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -398,3 +399,33 @@ def test_a_decompression_bomb_is_refused_before_it_fills_the_memory(tmp_path: Pa
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 25e6  # 100 s are 17.6 MB, all of it 176 MB
+
+
+def long_silence(path: Path, container: str, channels: int, seconds: int = 1800) -> bytes:
+    """Encode half an hour of digital silence."""
+    second = np.zeros((48_000, channels), np.int16)  # libsndfile crashes on a minute of Vorbis
+    with soundfile.SoundFile(path, "w", 48_000, channels, format=container) as file:
+        for _ in range(seconds):
+            file.write(second)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(("container", "channels"), [("FLAC", 1), ("FLAC", 8), ("OGG", 2)])
+def test_a_bomb_delays_the_others_by_less_than_a_second(
+    tmp_path: Path, container: str, channels: int
+) -> None:
+    data = long_silence(tmp_path / "bomb", container, channels)
+    bombs = [data]
+    if container == "FLAC":
+        bombs.append(patched(data, FLAC_LENGTH, bytes(4)))
+    start = time.process_time()
+    for data in bombs:
+        with pytest.raises(AudioTooLong, match="shorter chunks"):
+            decode(data)
+    assert time.process_time() - start < len(bombs)
+
+
+def test_a_file_from_a_pipe_may_be_long(tmp_path: Path) -> None:
+    data = long_silence(tmp_path / "long", "FLAC", 1, 600)
+    (tmp_path / "piped").write_bytes(patched(data, FLAC_LENGTH, bytes(4)))
+    assert read_file(tmp_path / "piped").seconds == 600.0

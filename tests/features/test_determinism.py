@@ -13,10 +13,10 @@ from tests.audio import Frames, music, noise
 RATE = 22_050
 
 _EXTRACT = """
-from features import feature_set
+from features import FEATURE_SETS, feature_set
 from tests.audio import music
-for name in ("seed-25", "librosa-52"):
-    print(feature_set(name).extract(music(3.0, 22050)).tobytes().hex())
+for name in FEATURE_SETS:
+    print(feature_set(name).extract(music(2.0, 22050)).tobytes().hex())
 """
 
 
@@ -37,7 +37,7 @@ def strided(y: Frames) -> Frames:
     return np.repeat(y, 2)[::2]
 
 
-@pytest.mark.parametrize("seconds", [1.0, 3.0, 7.3])
+@pytest.mark.parametrize("seconds", [1.0, 2.1])
 @pytest.mark.parametrize("name", FEATURE_SETS)
 def test_views_give_the_same_bits(name: str, seconds: float) -> None:
     extract = feature_set(name).extract
@@ -64,7 +64,7 @@ def test_the_number_of_threads_does_not_matter() -> None:
         environment = os.environ | dict.fromkeys(names, threads)
         command = [sys.executable, "-c", _EXTRACT]
         runs.append(subprocess.run(command, env=environment, check=True, capture_output=True))
-    assert len(runs[0].stdout.split()) == 2
+    assert len(runs[0].stdout.split()) == len(FEATURE_SETS)
     assert runs[0].stdout == runs[1].stdout
 
 

@@ -11,19 +11,22 @@ from schemas.errors import InvalidSamples
 from tests.audio import Frames, clicks, music, noise, square, tone
 
 
-@pytest.mark.parametrize(("name", "size"), [("seed-25", 25), ("librosa-52", 52)])
-def test_recipes(name: str, size: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "sample_rate", "size"),
+    [("seed-25", 22_050, 25), ("librosa-52", 22_050, 52), ("musicnn-200", 16_000, 200)],
+)
+def test_recipes(name: str, sample_rate: int, size: int) -> None:
     recipe = feature_set(name)
-    assert (recipe.name, recipe.sample_rate, recipe.window_seconds) == (name, 22_050, 3.0)
+    assert (recipe.name, recipe.sample_rate, recipe.window_seconds) == (name, sample_rate, 3.0)
     assert len(set(recipe.names)) == size
-    values = recipe.extract(music(3.0, 22_050))
+    values = recipe.extract(music(3.0, sample_rate))
     assert values.shape == (size,)
     assert values.dtype == np.float32
 
 
 def test_there_are_no_others() -> None:
-    assert FEATURE_SETS == ("seed-25", "librosa-52")
-    with pytest.raises(KeyError, match="no feature set 'mfcc': choose seed-25, librosa-52"):
+    assert FEATURE_SETS == ("seed-25", "librosa-52", "musicnn-200")
+    with pytest.raises(KeyError, match="no feature set 'mfcc': choose seed-25, librosa-52, "):
         feature_set("mfcc")
 
 

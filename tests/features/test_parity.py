@@ -91,9 +91,9 @@ def test_features_equal_direct_librosa_calls(signal: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", FEATURE_SETS)
 def test_samples_are_not_changed(name: str) -> None:
-    y = music(3.0, RATE)
+    y = music(2.0, RATE)
     feature_set(name).extract(y)
-    np.testing.assert_array_equal(y, music(3.0, RATE))
+    np.testing.assert_array_equal(y, music(2.0, RATE))
 
 
 @pytest.fixture(scope="module")

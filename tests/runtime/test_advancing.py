@@ -14,8 +14,7 @@ from schemas import FeatureVector, Origin
 from services.runtime.advancing import Advancer, processors
 from services.runtime.core import Turn
 from services.runtime.metrics import Metrics
-from services.runtime.records import Record, Step
-from services.runtime.table import Progress
+from services.runtime.records import Progress, Record, Step
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -13,7 +13,9 @@ METADATA = ModelMetadata(
     split="fault-filtered",
     metrics={"accuracy": 0.61, "log_loss": 1.25},
     created="2026-11-02",
+    unknown_below=0.25,
 )
+OPTIONAL = {"unknown_below"}
 
 
 def test_round_trip() -> None:
@@ -22,7 +24,13 @@ def test_round_trip() -> None:
     assert ModelMetadata.from_props(props | {"producer": "skl2onnx"}) == METADATA
 
 
-@pytest.mark.parametrize("name", ModelMetadata.__struct_fields__)
+def test_files_of_earlier_releases_never_answer_unknown() -> None:
+    props = METADATA.to_props()
+    del props["unknown_below"]
+    assert ModelMetadata.from_props(props).unknown_below == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(set(ModelMetadata.__struct_fields__) - OPTIONAL))
 def test_a_missing_field_is_named(name: str) -> None:
     props = METADATA.to_props()
     del props[name]
@@ -38,6 +46,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         ("feature_names", "[1]", r"Expected `str`, got `int` - at `\$.feature_names"),
         ("metrics", '{"accuracy": "high"}', "Expected `float`, got `str`"),
         ("metrics", "[" * 100_000, "recursion depth"),
+        ("unknown_below", "2", "Expected `float` <= 1.0"),
     ],
 )
 def test_a_field_that_does_not_parse(name: str, text: str, reason: str) -> None:

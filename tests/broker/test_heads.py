@@ -1,0 +1,118 @@
+"""Another team's head beside ours: audio in folders, a model, one more classifier."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from schemas import GENRES, GenrePrediction, decode_event
+from services.cli import app
+from services.commands.kafka_io import TopicReader
+from services.commands.stack import start_worker, stop_workers, worker_environment
+from services.runtime.settings import Settings
+from services.runtime.topics import Topics
+from tests.audio import noise, tone
+from tests.broker.harness import DEADLINE_SECONDS, Message, encoded, fresh_settings, send
+from training.cli import register
+
+pytestmark = pytest.mark.broker
+
+RATE = 16_000
+TRACKS = 8
+
+
+def write_folders(root: Path) -> Path:
+    """Write a folder of tones and one of noise, 3 s a file."""
+    for number in range(TRACKS):
+        level = np.float32(0.05 + 0.1 * number)
+        sounds = {
+            "tones": tone(3.0, RATE, hertz=150.0 * 1.5**number) * level,
+            "noise": noise(3.0, RATE, seed=number) * level,
+        }
+        for label, samples in sounds.items():
+            path = root / label / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, samples, RATE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a head by the commands that docs/heads.md tells."""
+    folder = tmp_path_factory.mktemp("heads")
+    table, model = folder / "table.csv", folder / "tones-or-noise.onnx"
+    if "train" not in {command.name for command in app.registered_commands}:
+        register(app)
+    for arguments in (
+        ["extract", write_folders(folder / "sounds"), "--feature-set", "musicnn-200", "-o", table],
+        [
+            "train",
+            "logistic",
+            "--data",
+            table,
+            "--feature-set",
+            "musicnn-200",
+            "--labels",
+            "tones,noise",
+            "-o",
+            model,
+        ],
+    ):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+    return model
+
+
+@pytest.fixture
+def system(brokers: str) -> Settings:
+    return fresh_settings(brokers, "heads-")
+
+
+def test_two_heads_hear_one_stream(system: Settings, head: Path) -> None:
+    environment = worker_environment(system)
+    other = environment | {"GENRESTREAM_MODEL": str(head)}
+    workers = {
+        "extractor": start_worker("extractor", environment),
+        "genres": start_worker("classifier", environment),
+        "sounds": start_worker("classifier", other),
+    }
+    try:
+        finals = asyncio.run(collect(system, head.stem))
+    finally:
+        stop_workers(workers)
+    genres, sounds = finals[system.model], finals[head.stem]
+    assert sounds.label == "tones"
+    assert set(sounds.probabilities) == {"tones", "noise"}
+    assert set(genres.probabilities) == set(GENRES)
+    assert (genres.windows, sounds.windows) == (2, 2)
+    assert genres.event_id != sounds.event_id
+
+
+async def collect(system: Settings, name: str) -> dict[str, GenrePrediction]:
+    """Send a tone and return the final prediction of each model."""
+    reader = TopicReader(system, [Topics(system.topic_prefix).predictions])
+    await reader.start()
+    try:
+        await send(
+            system,
+            [Message(encoded(tone(6.0, RATE, hertz=700.0), RATE), b"tone", [("final", b"true")])],
+        )
+        finals: dict[str, GenrePrediction] = {}
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            async for prediction in predictions(reader):
+                if prediction.final:
+                    finals[prediction.model.name] = prediction
+                if len(finals) == 2:
+                    break
+    finally:
+        await reader.stop()
+    return finals
+
+
+async def predictions(reader: TopicReader) -> AsyncIterator[GenrePrediction]:
+    async for message in reader.messages():
+        yield decode_event(message.value or b"", GenrePrediction)
