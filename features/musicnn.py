@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from features.decode import Samples
 from features.log_mel import N_SAMPLES, LogMel, log_mel
 from schemas.errors import InvalidSamples, ModelError
+from schemas.model_files import read_model
 
 N_VALUES: Final = 200
 INPUT_NAME: Final = "log_mel"
@@ -76,8 +77,10 @@ def load_network() -> Any:
     options.log_severity_level = 4  # its errors reach the user through the exception alone
     try:
         return onnxruntime.InferenceSession(
-            FILE.read_bytes(), options, providers=["CPUExecutionProvider"]
+            read_model(FILE, needs_card=True), options, providers=["CPUExecutionProvider"]
         )
+    except ModelError:
+        raise
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         reason = str(error).splitlines()[0][:200]
         raise ModelError(
