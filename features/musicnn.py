@@ -79,6 +79,8 @@ def load_network() -> Any:
         return onnxruntime.InferenceSession(
             read_model(FILE, needs_card=True), options, providers=["CPUExecutionProvider"]
         )
+    except ModelError:
+        raise
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         reason = str(error).splitlines()[0][:200]
         raise ModelError(

@@ -41,7 +41,7 @@ def _complete(collected: Collected) -> bool:
 
 @pytest.fixture(scope="module")
 def settings(brokers: str) -> Settings:
-    return fresh_settings(brokers, "metrics.")
+    return fresh_settings(brokers, "metrics.", model="discriminant-librosa-52")
 
 
 def test_counts_equal_the_events(settings: Settings) -> None:

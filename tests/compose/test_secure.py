@@ -1,5 +1,6 @@
 """compose.secure.yaml: TLS and SASL end to end; a wrong password and plaintext are refused."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import soundfile
 
 from tests.audio import music
-from tests.broker.shell import genrestream
+from tests.broker.shell import genrestream, running
 from tests.broker.test_errors import assert_one_line
 from tests.compose.stack import Stack, running_stack
 
@@ -21,8 +22,8 @@ WRONG = "wrong-horse"
 def secure(_engine: None) -> Iterator[Stack]:
     with running_stack(
         "genrestream-secure-test", "compose.secure.yaml", KAFKA_SASL_PASSWORD=PASSWORD
-    ) as running:
-        yield running
+    ) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,12 @@ def client(secure: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def test_audio_in_labels_out(secure: Stack, client: dict[str, str], tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
     soundfile.write(song, music(7.0, 22_050), 22_050)
-    lag = genrestream("produce", str(song), environment=client)
-    assert lag.returncode == 0, lag.stderr
-    found = genrestream("demo", "--json", str(song), environment=client, seconds=120)
-    assert found.returncode == 0, found.stderr
-    assert '"final":true' in found.stdout
+    sent = genrestream("produce", str(song), environment=client)
+    assert sent.returncode == 0, sent.stderr
+    with running("listen", "--json", "--from-beginning", environment=client) as listening:
+        assert listening.stdout
+        lines = (json.loads(line) for line in listening.stdout)
+        assert next(line for line in lines if line["final"])["stream_id"] == "song"
 
 
 def test_a_wrong_password(client: dict[str, str]) -> None:

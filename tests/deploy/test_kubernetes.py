@@ -7,6 +7,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from services.classifier.agent import classifier_group
+from services.classifier.model import load_model
+from services.extractor.agent import extractor_group
+from services.runtime.settings import Settings, load_settings
+
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 RESOURCES: list[dict[str, Any]] = [
@@ -52,6 +57,21 @@ def test_a_pod_may_do_little(document: dict[str, Any]) -> None:
         assert security["allowPrivilegeEscalation"] is False
         assert security["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"]["memory"]
+
+
+def test_scaling_looks_at_the_groups_of_the_default_model() -> None:
+    settings = load_settings(model=Settings.model_fields["model"].default)
+    group = classifier_group(settings, load_model(settings.model_path))
+    triggers = [
+        trigger["metadata"]
+        for document in RESOURCES
+        if document["kind"] == "ScaledObject"
+        for trigger in document["spec"]["triggers"]
+    ]
+    assert {t["consumerGroup"]: t["topic"] for t in triggers} == {
+        extractor_group(settings): "audio.chunks",
+        group: "audio.features",
+    }
 
 
 def test_workers_are_probed_budgeted_and_scaled() -> None:
