@@ -33,8 +33,9 @@ test: $(VENV)/.dev ## Lint, types, import contract and all fast tests
 	$(BIN)/python -m pytest
 
 test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or Java and Maven)
-	$(BIN)/python -m pytest --broker kafka tests/broker/test_streams.py \
-		tests/broker/test_bad_input.py tests/broker/test_restart.py
+	$(BIN)/python -m pytest -m "not faults and not compose" --broker kafka tests/security \
+		tests/broker/test_lag.py tests/broker/test_streams.py tests/broker/test_bad_input.py \
+		tests/broker/test_restart.py
 
 test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under load, on both brokers
 	$(BIN)/python -m pytest -m faults --broker both tests/faults $(FAULTS)

@@ -25,7 +25,7 @@ from tests.broker.test_metrics import STREAMS, load
 from tests.conftest import kafka_of_our_own
 from tests.faults.brokers import Broker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

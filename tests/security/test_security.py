@@ -14,7 +14,7 @@ from tests.broker.test_errors import assert_one_line
 from tests.faults.kafka import KafkaUnavailable
 from tests.security.kafka import PASSWORD, SecureKafka, make_certificates
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.kafka]
 
 WRONG_PASSWORD = "wrong-horse-battery-staple"  # noqa: S105 - it opens nothing
 WORKERS = (["worker", "extractor"], ["worker", "classifier"])
