@@ -445,16 +445,20 @@ class StreamWorker(Generic[State, Saved, Output]):
         return end is not None and (last_seen is None or last_seen + 1 >= end)
 
     async def _sweep_saved(self) -> None:
-        """Go through the table: forget what is over, take up what waits for an end."""
+        """Go through the table: forget what is over, take up what waits for an end.
+
+        Not before the table is recovered: until then it may hold what is no longer true, from when
+        a partition was ours before, or from the midst of the changelog.
+        """
+        if not self.app.tables.actives_ready:
+            return
         now = time.time()
         expired: dict[str, bytes | None] = {}
         for key in self.saved:
             tp = self._tp(key)
-            if tp.partition not in self._assigned_at:
-                self.saved.put(key, None)
-                continue
-            if key in self._live or key in self._unsaved:
-                continue
+            is_ours = tp.partition in self._assigned_at
+            if not is_ours or key in self._live or key in self._unsaved:
+                continue  # what is another's is read anew before it is ours again
             entry = self.saved.entry(key)
             committed = self.app.monitor.tp_committed_offsets.get(tp)
             if not entry or self.core.is_expired(entry[0], committed, now - entry[1]):
