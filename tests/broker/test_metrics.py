@@ -68,7 +68,7 @@ def _check_extractor(settings: Settings, port: Port, sent: int, collected: Colle
     consumed = "messaging_client_consumed_messages_total"
     chunks = f"{settings.topic_prefix}audio.chunks"
     assert port.total(consumed, messaging_destination_name=chunks) == sent
-    assert port.samples("genrestream_windows_total") == {("musicnn-200",): windows}
+    assert port.samples("genrestream_windows_total") == {("librosa-52",): windows}
     assert port.total("genrestream_audio_seconds_total") == pytest.approx(sum(STREAMS.values()))
     reasons = port.samples("genrestream_dead_letters_total", service="extractor")
     assert reasons["unsupported-audio",] == POISON
