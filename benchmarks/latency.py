@@ -2,7 +2,8 @@
 
 From handing the chunk that completes a window to the producer until its prediction is read, on an
 idle system and at half of the capacity that is measured first. Chunks of 1 s, so that two of three
-complete no window; streams of one start are spread over time as listeners are.
+complete no window. Streams begin one after another within the length of a window, so that their
+windows do not all end in the same second: stations do not begin together either.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from benchmarks import report
 from benchmarks.load import WINDOW_SECONDS, Load, encoded, listen
 from benchmarks.pipeline import Case, run
 from benchmarks.system import System, running_system
+from schemas import AudioChunk
 from services.commands.kafka_io import chunk_producer, send_chunk
 
 REPORT: Final = report.FOLDER / "latency.json"
@@ -57,10 +59,9 @@ async def follow(system: System, name: str, streams: int, windows: int) -> Laten
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
         taking = asyncio.create_task(listener.take(load))
         start = time.monotonic()
-        for number, chunk in enumerate(load.chunks()):
-            due = start + number * _CHUNK_SECONDS / streams
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            index, within = divmod(number // streams, per_window)
+        for due, number, chunk in schedule(load):
+            await asyncio.sleep(max(0.0, start + due - time.monotonic()))
+            index, within = divmod(number, per_window)
             if within == per_window - 1:
                 completed[chunk.stream_id or "", index] = time.monotonic()
             await send_chunk(producer, system.settings, chunk)
@@ -68,6 +69,16 @@ async def follow(system: System, name: str, streams: int, windows: int) -> Laten
     waits = sorted(1e3 * (at - completed[window(value)]) for at, value in taken)
     shown = {p: float(np.percentile(waits, p)) for p in _PERCENTILES}
     return Latency(name, streams, len(waits), shown)
+
+
+def schedule(load: Load) -> list[tuple[float, int, AudioChunk]]:
+    """Return when each chunk is due (s from the start), its number in its stream, and the chunk."""
+    due = []
+    for place, chunk in enumerate(load.chunks()):
+        number, stream = divmod(place, load.streams)
+        begin = stream * WINDOW_SECONDS / load.streams
+        due.append((begin + number * load.chunk_seconds, number, chunk))
+    return sorted(due, key=lambda entry: entry[0])
 
 
 def window(value: bytes) -> tuple[str, int]:
