@@ -14,6 +14,8 @@ from services.runtime.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 from services.runtime.topics import Topics, require_topics
 
 _MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
+#: Kafka's own delivery.timeout.ms: a producer goes on when a broker comes back within that time.
+_DELIVERY_TIMEOUT_MS = 120_000
 _POLL_MS = 1000
 
 
@@ -28,7 +30,10 @@ async def chunk_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """
     await require_topics(settings, [Topics(settings.topic_prefix).chunks])
     producer = AIOKafkaProducer(
-        **client_options(settings), max_request_size=_MAX_REQUEST_BYTES, acks="all"
+        **client_options(settings),
+        max_request_size=_MAX_REQUEST_BYTES,
+        request_timeout_ms=_DELIVERY_TIMEOUT_MS,
+        acks="all",
     )
     try:
         await producer.start()

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from faust.transport.consumer import RecordMap
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.transports import ConsumerT
@@ -44,6 +45,9 @@ class CarefulConsumer(Consumer):
     A fetch that is under way in a rebalance takes messages of the new assignment, which faust then
     drops and seeks back to what is committed; with nothing committed it never saw them again.
 
+    Of a changelog, whose recovery has sought its begin by then, it puts back what was dropped:
+    recovery would wait for it for ever.
+
     faust takes a seek back in the midst of a batch for a hole in the log, and commits past all that
     is in the "hole", be it processed or not.
     """
@@ -61,6 +65,14 @@ class CarefulConsumer(Consumer):
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
         return committed
+
+    async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:
+        records, active = await super()._wait_next_records(timeout)
+        if records and not self.flow_active:  # then faust drops them
+            changes = {tp: found[0].offset for tp, found in records.items() if found}
+            dropped = {tp: at for tp, at in changes.items() if self._is_changelog_tp(tp)}
+            await cast("PromptThread", self._thread).put_back(dropped)
+        return records, active
 
     def begin_of(self, tp: TP) -> int | None:
         """Return the offset that a partition was last sought to, or has been committed at since."""
@@ -105,3 +117,15 @@ class PromptThread(AIOKafkaConsumerThread):
         consumer = super()._create_consumer(loop)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def put_back(self, offsets: Mapping[TP, int]) -> None:
+        """Go back to offsets, where a seek has not gone back further since."""
+        await self.call_thread(self._put_back, self._ensure_consumer(), offsets)
+
+    async def _put_back(self, consumer: AIOKafkaConsumer, offsets: Mapping[TP, int]) -> None:
+        subscription = consumer._subscription.subscription
+        for tp, offset in offsets.items():
+            if tp in consumer.assignment():
+                state = subscription.assignment.state_value(tp)
+                if state.has_valid_position and state.position > offset:
+                    consumer.seek(tp, offset)

@@ -5,7 +5,7 @@ import logging
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,7 +117,7 @@ class Run:
         await asyncio.gather(*futures)
         self.sent += len(futures)
 
-    async def play(self, timed: Sequence[tuple[float, Message]]) -> None:
+    async def play(self, timed: Iterable[tuple[float, Message]]) -> None:
         """Produce messages at their times, as live producers do."""
         begun = time.monotonic()
         for at, message in timed:

@@ -1,10 +1,10 @@
 """Streams as a crowd of producers sends them: mixed codecs, rates and chunk sizes, interleaved."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 
@@ -42,7 +42,9 @@ def crowd(scale: Scale) -> list[Message]:
     return [message for _, message in timed_crowd(scale)]
 
 
-def timed_crowd(scale: Scale, spread: float = 0.0) -> list[tuple[float, Message]]:
+def timed_crowd(
+    scale: Scale, spread: float = 0.0, enough: Callable[[], bool] = lambda: True
+) -> Iterator[tuple[float, Message]]:
     """Make the messages of a crowd with the second that each is sent at in real time.
 
     Parameters
@@ -51,20 +53,25 @@ def timed_crowd(scale: Scale, spread: float = 0.0) -> list[tuple[float, Message]
         Number and length of the streams.
     spread
         Seconds over which the streams begin.
+    enough
+        Asked when all have begun: further streams begin at the same pace until it is true.
     """
     rng = random.Random(scale.seed)
-    timed = []
-    for number in range(scale.streams):
+    waiting = [
+        (rng.uniform(0, spread + scale.seconds), Message(rng.randbytes(2000), name.encode()))
+        for name in (f"poison-{number}" for number in range(_POISON))
+    ]
+    for number in count():
         begin = spread * number / scale.streams
-        timed += [
+        waiting.sort(key=lambda timed: timed[0])
+        while waiting and waiting[0][0] < begin:
+            yield waiting.pop(0)
+        if number >= scale.streams and enough():
+            break
+        waiting += [
             (begin + at, message) for at, message in _stream(f"stream-{number}", scale, number)
         ]
-    end = spread + scale.seconds
-    timed += [
-        (rng.uniform(0, end), Message(rng.randbytes(2000), f"poison-{number}".encode()))
-        for number in range(_POISON)
-    ]
-    return sorted(timed, key=lambda pair: pair[0])
+    yield from waiting
 
 
 def portions(messages: list[Message], count: int) -> list[list[Message]]:

@@ -29,20 +29,21 @@ def _settings(brokers: str, prefix: str) -> Settings:
 def test_killed_workers_lose_nothing(brokers: str, scale: Scale) -> None:
     outcome = asyncio.run(_kill_at_random(_settings(brokers, "kill."), scale))
     outcome.assert_exact()
-    assert len(outcome.expected.finals) == scale.streams
+    assert len(outcome.expected.finals) >= scale.streams
     assert outcome.features.duplicates <= outcome.in_flight["extractor"]
     assert outcome.predictions.duplicates <= outcome.in_flight["classifier"]
 
 
 async def _kill_at_random(settings: Settings, scale: Scale) -> Outcome:
     """Kill workers while audio flows in real time."""
-    rng = random.Random(scale.seed)
+    rng, done = random.Random(scale.seed), asyncio.Event()
     async with running(settings) as run:
-        playing = asyncio.create_task(run.play(timed_crowd(scale, _SPREAD * scale.faults)))
+        load = timed_crowd(scale, _SPREAD * scale.faults, done.is_set)
+        playing = asyncio.create_task(run.play(load))
         for _ in range(scale.faults):
             assert await run.progress(rng.randint(1, 8)), "nothing comes out any more"
-            assert not playing.done(), "no audio flows any more: the faults came too late"
             await run.kill(rng.choice(run.crew.names))
+        done.set()
         await playing
         return await run.finish(FINISH_SECONDS)
 
@@ -53,12 +54,14 @@ def test_a_worker_added_and_removed_under_load_loses_nothing(brokers: str, scale
 
 async def _add_and_remove(settings: Settings, scale: Scale) -> Outcome:
     """Let one worker of each service come and another one go while audio flows in real time."""
+    done = asyncio.Event()
     async with running(settings) as run, connected_groups(settings) as groups:
 
         async def shared_by(count: int) -> bool:
             return await run.until_async(lambda: _all_shared(groups, count), FINISH_SECONDS)
 
-        playing = asyncio.create_task(run.play(timed_crowd(scale, _SPREAD * _REBALANCES)))
+        load = timed_crowd(scale, _SPREAD * _REBALANCES, done.is_set)
+        playing = asyncio.create_task(run.play(load))
         assert await run.progress(5), "nothing comes out any more"
         for service in SERVICES:
             run.crew.start(f"{service}-added")
@@ -67,7 +70,7 @@ async def _add_and_remove(settings: Settings, scale: Scale) -> Outcome:
         for service in SERVICES:
             assert await run.crew.end(f"{service}-0", signal.SIGTERM) == 0
         assert await shared_by(2), "the others did not take over"
-        assert not playing.done(), "no audio flows any more: it all came too late"
+        done.set()
         await playing
         return await run.finish(FINISH_SECONDS)
 
