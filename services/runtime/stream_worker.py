@@ -371,9 +371,11 @@ class StreamWorker(Generic[State, Saved, Output]):
     async def on_revoked(self, *_: Any, **__: Any) -> None:
         """Finish what is in hand and forget the rest: the next owner replays it from the log."""
         self.is_assigned = False
-        await self.drain()
-        self._reset()
-        self._advancer.resume()
+        try:
+            await self.drain()
+        finally:  # else a worker that goes on would pass over all that comes
+            self._reset()
+            self._advancer.resume()
 
     async def on_assigned(self, *arguments: Any, **_: Any) -> None:
         """Note since when partitions are ours: an idle stream gets its whole timeout anew."""

@@ -25,6 +25,7 @@ from tests.faults.oracle import Expected, Verdict, compare, expected, origin_of
 
 SERVICES = ("extractor", "classifier")
 _POLL_SECONDS = 0.05
+_PROGRESS_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,11 @@ class Run:
         """Number of events that came out so far, of both services."""
         return len(self.features) + len(self.predictions)
 
+    @property
+    def counts(self) -> str:
+        """How many messages each topic has had so far."""
+        return ", ".join(f"{name} {len(records)}" for name, records in self.topics.items())
+
     async def send(self, messages: Sequence[Message]) -> None:
         """Produce messages and wait until the broker has them."""
         topic = Topics(self.settings.topic_prefix).chunks
@@ -116,6 +122,13 @@ class Run:
         ]
         await asyncio.gather(*futures)
         self.sent += len(futures)
+
+    async def feed(self, messages: Sequence[Message], events: int) -> None:
+        """Produce messages, and wait until so many more events came out."""
+        goal = self.events + events
+        await self.send(messages)
+        came = await self.until(lambda: self.events >= goal, _PROGRESS_SECONDS)
+        assert came, f"nothing comes out any more: {self.counts}"
 
     async def play(self, timed: Iterable[tuple[float, Message]]) -> None:
         """Produce messages at their times, as live producers do."""
@@ -152,10 +165,9 @@ class Run:
             await asyncio.sleep(_POLL_SECONDS)
         return True
 
-    async def progress(self, events: int, seconds: float = 60.0) -> bool:
-        """Wait until so many more events came out."""
-        goal = self.events + events
-        return await self.until(lambda: self.events >= goal, seconds)
+    async def progress(self, events: int) -> None:
+        """Wait until so many more events came out of what is being sent."""
+        await self.feed([], events)
 
     async def expected(self) -> Expected:
         """Compute what must have come out in the end, from the log of chunks as it is now."""

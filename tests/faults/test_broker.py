@@ -27,8 +27,7 @@ def _run(kafka: Broker, scale: Scale, fault: str) -> Outcome:
         async with running(settings) as run:
             run.supervised = fault == "crash"
             first, second, third = portions(crowd(scale), 3)
-            await run.send(first)
-            assert await run.progress(5), "nothing comes out any more"
+            await run.feed(first, 5)
             sending = asyncio.create_task(run.send(second))
             await _crash(kafka) if fault == "crash" else await _pause(kafka, run)
             await sending
