@@ -1,10 +1,18 @@
 """Windows to feature vectors."""
 
+import math
 from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from features import FLOOR_DBFS, FeatureSet, Window, level_dbfs, resample
 from schemas import FeatureVector, Origin, feature_event_id
 from services.extractor.state import Recipe, StreamState
+
+_DIGITS: Final = 9
+_LOG10_2: Final = math.log10(2.0)
 
 
 def vector(
@@ -27,8 +35,22 @@ def vector(
         start_seconds=window.start_seconds,
         end_seconds=window.end_seconds,
         level_dbfs=round(level_dbfs(window.audio.samples), 2),
-        values=tuple(float(text) for text in values.astype(str)),  # shortest digits of a float32
+        values=shortened(values),
     )
+
+
+def shortened(values: NDArray[np.float32]) -> tuple[float, ...]:
+    """Round to nine significant digits or ten: enough for every float32, and short in JSON.
+
+    Parameters
+    ----------
+    values
+        Finite [shape=(n,), float32].
+    """
+    wide = values.astype(np.float64)
+    _, exponent = np.frexp(wide)
+    scale = 10.0 ** (_DIGITS - 1 - np.floor((exponent - 1) * _LOG10_2))
+    return tuple((np.round(wide * scale) / scale).tolist())
 
 
 def end_markers(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:

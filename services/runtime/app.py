@@ -77,6 +77,7 @@ def create_app(
     worker = app.worker = StreamWorker(app, core, source, table, outputs, metrics, tracer)
     cast("LatestTable", table).progress = worker.saved.progress
     app.committable = worker.committable
+    app.has_room = worker.has_room
     topic = app.topic(
         source,
         key_type=bytes,

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
-from faust.types import TP
+from faust.types import TP, Message
 from faust.types.transports import ConsumerT
 
 from services.runtime.record_batches import tolerate_header_names
@@ -20,17 +20,20 @@ _LATELY_SECONDS: Final = 10.0
 
 
 class App(faust.App):
-    """A faust app with a `CarefulConsumer`; set `committable` before it runs.
+    """A faust app with a `CarefulConsumer`; set its attributes before it runs.
 
     Attributes
     ----------
     committable
         Tells the offset that a partition may be committed at, ``None`` for no change.
+    has_room
+        Tells whether the agent's queue takes another message without waiting.
     worker
         What runs on it.
     """
 
     committable: Callable[[TP], int | None]
+    has_room: Callable[[], bool]
     worker: Any
 
     def _new_consumer(self) -> ConsumerT:
@@ -65,6 +68,21 @@ class CarefulConsumer(Consumer):
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
         return committed
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        """Hand messages to the agent where there is room, and leave the others to faust.
+
+        faust makes four tasks of every message, to wait for room or for a rebalance.
+        """
+        app = cast("App", self.app)
+        async for tp, message in super().getmany(timeout):
+            if self._is_changelog_tp(tp) or not (self.flow_active and app.has_room()):
+                yield tp, message
+                continue
+            read = self._read_offset[tp]
+            if read is None or message.offset >= read:
+                await self.callback(message)
+                self._read_offset[tp] = message.offset
 
     async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:
         records, active = await super()._wait_next_records(timeout)

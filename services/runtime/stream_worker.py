@@ -104,6 +104,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         )
         self._processing = asyncio.Lock()
         self._saving = asyncio.Lock()
+        self._queue: Any = None
         self._stopped = False
         self._generation = 0
         self.is_assigned = False
@@ -140,12 +141,16 @@ class StreamWorker(Generic[State, Saved, Output]):
 
     async def consume(self, stream: StreamT[bytes]) -> None:
         """Process the messages of a stream; the body of the agent."""
-        queue = cast("faust.Topic", stream.channel).queue
+        queue = self._queue = cast("faust.Topic", stream.channel).queue
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
             generation = self._generation
             async with self._processing:
                 if generation == self._generation and not self._stopped:
                     await self._process_or_crash([event, *waiting_events(self.app, queue)])
+
+    def has_room(self) -> bool:
+        """Tell whether another message can be queued at once."""
+        return self._queue is not None and not self._queue.full()
 
     async def _process_or_crash(self, events: Sequence[EventT[bytes]]) -> None:
         """Process messages; end the worker rather than go on with a hole in the log."""
