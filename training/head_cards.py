@@ -49,9 +49,9 @@ _TEMPLATE: Final = """\
 
 sha256: {sha256}
 
-Genres from what MusiCNN hears (`{feature_set}`): linear discriminant analysis, for windows that
-vote, beside sounds that are no music. A window that is like noise, tones, birds or speech, or like
-nothing known, gets nearly equal probabilities for all genres.
+Genres from what MusiCNN hears (`{feature_set}`): discriminant analysis for windows that vote, a
+Gaussian a track, beside sounds that are no music. A window that is like noise, tones, birds or
+speech, or like nothing known, gets nearly equal probabilities for all genres.
 
 An ONNX file of {size} kB: `features` float32 (N, {width}) in, `probabilities` float32
 (N, {classes}) out. It answers as the model that it was made from, within 1e-5.

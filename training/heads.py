@@ -28,7 +28,7 @@ SAME_ARTIST_GENRES: Final = ("pop", "reggae")
 #: Genres of fewer tracks are also scored leaving one track out at a time.
 SCARCE_TRACKS: Final = 20
 #: In place of the estimator's own.
-PARAMETERS: Final[Mapping[str, Any]] = {"outlier": 40.0}
+PARAMETERS: Final[Mapping[str, Any]] = {"limit": 6.0, "outlier": 54.0}
 #: Confidence of a stream below which it is called unknown.
 UNKNOWN_BELOW: Final = 0.25
 

@@ -1,15 +1,19 @@
-"""Linear discriminant analysis for windows that vote: what tells tracks apart counts most.
+"""Discriminant analysis for windows that vote: what tells tracks apart counts most.
 
 The windows of one track agree, so their vote averages out how windows differ inside of a track, and
 not how tracks of one genre differ. The covariance that genres are told apart by therefore weighs
 the scatter between tracks more than that within them (as probabilistic linear discriminant analysis
 does for speakers, Ioffe 2006).
 
+A genre is a mixture of Gaussians (Hastie and Tibshirani 1996), one for each of its tracks, on the
+way from the genre's mean to the track's. A genre of few tracks is then near to what is like one of
+them, and one of many and various tracks is not everywhere.
+
 Sounds that are no music may have Gaussians of their own, and a flat background takes what is far
 from everything. Their probability is shared among all genres: the answer is then unsure.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +30,36 @@ Float64s = NDArray[np.float64]
 
 #: Scatter of the other sounds in the covariance, beside that of the genres.
 OTHERS_SHARE: Final = 0.02
-#: A genre of fewer tracks gets no higher bonus: one track says too little.
-MIN_TRACKS: Final = 8
+#: Added to shares before their logarithm; the least that float64 holds with all its digits.
+TINY: Final = 1e-300
+
+
+class _Graph(NamedTuple):
+    """The linear parts of an answer, for G Gaussians, M mixtures of them and K classes.
+
+    Attributes
+    ----------
+    products
+        To multiply turned rows with [shape=(D, G)].
+    norms
+        To multiply their squared lengths with [shape=(1, G)].
+    constants
+        To add [shape=(G,)].
+    members
+        Weight of each Gaussian in each mixture: the genres, then one a kind [shape=(G, M)].
+    shares
+        What each mixture adds to each class [shape=(M, K)].
+    """
+
+    products: Float64s
+    norms: Float64s
+    constants: Float64s
+    members: Float64s
+    shares: Float64s
 
 
 class VoteDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # no types
-    """Gaussians of one covariance, for genres and for sounds that are none.
+    """Gaussians of one covariance, for the tracks of genres and for sounds that are no music.
 
     Parameters
     ----------
@@ -39,33 +67,42 @@ class VoteDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Weight of the scatter between tracks; that of the scatter within them is 1.
     shrinkage
         Share of the covariance's diagonal alone.
+    spread
+        Where the Gaussians of tracks lie: 0 at their genre's mean, which is linear discriminant
+        analysis, 1 at their own.
+    width
+        Variance of those Gaussians over the covariance: the smaller, the more the nearest counts.
     temperature
         Factor of the logits. The weight of `between` makes distances small, so it is above 1.
+    limit
+        What features are squashed to, from both sides and in their unit, by its hyperbolic tangent;
+        ``None`` for no such limit.
     others_bonus
         Taken from the squared distance to other sounds, to be rather unsure than wrong.
     outlier
         Squared distance beyond which a window is like nothing known; ``None`` for no such limit.
-    scarce_bonus
-        Over the number of a genre's tracks, taken from the squared distance to its mean: the mean
-        of few tracks lies off, and makes all distances to it longer.
     """
 
     def __init__(
         self,
         *,
-        between: float = 6.0,
-        shrinkage: float = 0.15,
-        temperature: float = 7.5,
-        others_bonus: float = 2.0,
+        between: float = 5.0,
+        shrinkage: float = 0.12,
+        spread: float = 0.5,
+        width: float = 0.5,
+        temperature: float = 5.0,
+        limit: float | None = None,
+        others_bonus: float = 6.0,
         outlier: float | None = None,
-        scarce_bonus: float = 0.0,
     ) -> None:
         self.between = between
         self.shrinkage = shrinkage
+        self.spread = spread
+        self.width = width
         self.temperature = temperature
+        self.limit = limit
         self.others_bonus = others_bonus
         self.outlier = outlier
-        self.scarce_bonus = scarce_bonus
 
     def fit(
         self, X: Features, y: Classes, tracks: Tracks, others: OtherFeatures | None = None
@@ -82,60 +119,64 @@ class VoteDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
             Features of sounds that are no music.
         """
         self.classes_ = np.unique(y)
-        rows = X.astype(np.float64)
+        rows = self._squash(X)
         weight = _weights(y, tracks)
-        centres = [np.average(rows[y == k], axis=0, weights=weight[y == k]) for k in self.classes_]
-        within, between = _scatter(
-            rows, np.array(centres)[np.searchsorted(self.classes_, y)], tracks, weight
+        genres = np.array(
+            [np.average(rows[y == k], axis=0, weights=weight[y == k]) for k in self.classes_]
         )
+        _, first, inverse = np.unique(tracks, return_index=True, return_inverse=True)
+        means = _group_means(rows, inverse)
+        self.genre_of_ = np.searchsorted(self.classes_, y[first])
+        homes = genres[self.genre_of_]
+        within = _covariance(rows - means[inverse], weight)
+        between = _covariance((means - homes)[inverse], weight)
         covariance = within + self.between * between
-        bonus = list(self.scarce_bonus / np.maximum(_track_counts(y, tracks), MIN_TRACKS))
+        centres = homes + self.spread * (means - homes)
         if others is not None:
-            apart, means = _others(others)
+            apart, kinds = _others(self._squash(others.X), others.kinds)
             covariance += OTHERS_SHARE * self.between * (apart - covariance)
-            centres += means
-            bonus += [self.others_bonus] * len(means)
+            centres = np.concatenate([centres, kinds])
         diagonal = np.diag(np.diag(covariance))
         covariance = (1 - self.shrinkage) * covariance + self.shrinkage * diagonal
         self.factor_ = np.linalg.inv(np.linalg.cholesky(covariance)).T
         self.mean_ = np.average(rows, axis=0, weights=weight)
-        self.centres_ = (np.array(centres) - self.mean_) @ self.factor_
-        self.offsets_ = np.square(self.centres_).sum(axis=1) - bonus
+        self.centres_ = (centres - self.mean_) @ self.factor_
         return self
 
-    def _graph(self) -> tuple[Float64s, Float64s, Float64s, Float64s]:
-        """Return what makes penalties of rows, and probabilities of Gaussians.
+    def _squash(self, X: Features) -> Float64s:
+        rows = X.astype(np.float64)
+        return rows if self.limit is None else self.limit * np.tanh(rows / self.limit)
 
-        Returns
-        -------
-        products
-            To multiply turned rows with [shape=(D, G)].
-        norms
-            To multiply their squared lengths with [shape=(1, G)].
-        constants
-            To add [shape=(G,)].
-        shares
-            What each Gaussian adds to each class [shape=(G, K)].
-        """
-        products, constants = -2 * self.centres_.T, self.offsets_
-        norms = np.ones((1, len(constants)))
+    def _graph(self) -> "_Graph":
+        """Return what makes penalties of rows, and probabilities of penalties."""
+        n_tracks, n_genres = len(self.genre_of_), len(self.classes_)
+        products = -2 * self.centres_.T
+        norms = np.ones((1, len(self.centres_)))
+        constants = np.square(self.centres_).sum(axis=1)
+        constants[n_tracks:] -= self.others_bonus
         if self.outlier is not None:
             products = np.pad(products, ((0, 0), (0, 1)))
             norms = np.pad(norms, ((0, 0), (0, 1)))
             constants = np.append(constants, self.outlier)
-        count = len(self.classes_)
-        shares = np.full((len(constants), count), 1.0 / count)
-        shares[:count] = np.eye(count)
-        return products, norms, constants, shares
+        n_others = len(constants) - n_tracks
+        members = np.zeros((len(constants), n_genres + n_others))
+        members[np.arange(n_tracks), self.genre_of_] = (
+            1 / np.bincount(self.genre_of_)[self.genre_of_]
+        )
+        members[n_tracks:, n_genres:] = np.eye(n_others)
+        shares = np.full((n_genres + n_others, n_genres), 1.0 / n_genres)
+        shares[:n_genres] = np.eye(n_genres)
+        return _Graph(products, norms, constants, members, shares)
 
     def predict_proba(self, X: Features) -> Probabilities:
         """Return the probability of each class [shape=(n, K)]."""
-        products, norms, constants, shares = self._graph()
-        turned = (X.astype(np.float64) - self.mean_) @ self.factor_
-        penalties = np.square(turned).sum(axis=1)[:, None] * norms + turned @ products + constants
-        logits = -0.5 * self.temperature * penalties
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities: Probabilities = odds / odds.sum(axis=1, keepdims=True) @ shares
+        graph = self._graph()
+        turned = (self._squash(X) - self.mean_) @ self.factor_
+        lengths = np.square(turned).sum(axis=1)[:, None]
+        penalties = lengths * graph.norms + turned @ graph.products + graph.constants
+        mixtures = _softmax(penalties * (-0.5 / self.width)) @ graph.members
+        logits = np.log(mixtures + TINY) * (self.temperature * self.width)
+        probabilities: Probabilities = _softmax(logits) @ graph.shares
         return probabilities
 
     def predict(self, X: Features) -> NDArray[np.int64]:
@@ -147,29 +188,38 @@ class VoteDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         """Convert to an ONNX graph; it computes in float64, for the logits reach hundreds."""
         from onnx import TensorProto, helper, numpy_helper
 
-        products, norms, weights, shares = self._graph()
-        constants = {
+        constants = self._graph()._asdict() | {
             "mean": self.mean_,
             "factor": self.factor_,
-            "products": products,
-            "norms": norms,
-            "constants": weights,
             "last": np.array([1]),
-            "sharpness": np.array(-0.5 * self.temperature),
-            "shares": shares,
+            "narrowness": np.array(-0.5 / self.width),
+            "tiny": np.array(TINY),
+            "sharpness": np.array(self.temperature * self.width),
         }
-        nodes = [
-            helper.make_node("Cast", [INPUT_NAME], ["x"], to=TensorProto.DOUBLE),
-            helper.make_node("Sub", ["x", "mean"], ["centred"]),
+        nodes = [helper.make_node("Cast", [INPUT_NAME], ["x"], to=TensorProto.DOUBLE)]
+        if self.limit is not None:
+            constants["limit"] = np.array(self.limit)
+            nodes += [
+                helper.make_node("Div", ["x", "limit"], ["relative"]),
+                helper.make_node("Tanh", ["relative"], ["limited"]),
+                helper.make_node("Mul", ["limited", "limit"], ["squashed"]),
+            ]
+        nodes += [
+            helper.make_node("Sub", [nodes[-1].output[0], "mean"], ["centred"]),
             helper.make_node("MatMul", ["centred", "factor"], ["turned"]),
             helper.make_node("ReduceSumSquare", ["turned", "last"], ["lengths"], keepdims=1),
             helper.make_node("MatMul", ["lengths", "norms"], ["far"]),
             helper.make_node("MatMul", ["turned", "products"], ["near"]),
             helper.make_node("Add", ["far", "near"], ["apart"]),
             helper.make_node("Add", ["apart", "constants"], ["penalties"]),
-            helper.make_node("Mul", ["penalties", "sharpness"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], ["gaussians"], axis=1),
-            helper.make_node("MatMul", ["gaussians", "shares"], ["answer"]),
+            helper.make_node("Mul", ["penalties", "narrowness"], ["exponents"]),
+            helper.make_node("Softmax", ["exponents"], ["gaussians"], axis=1),
+            helper.make_node("MatMul", ["gaussians", "members"], ["mixtures"]),
+            helper.make_node("Add", ["mixtures", "tiny"], ["positive"]),
+            helper.make_node("Log", ["positive"], ["logarithms"]),
+            helper.make_node("Mul", ["logarithms", "sharpness"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["odds"], axis=1),
+            helper.make_node("MatMul", ["odds", "shares"], ["answer"]),
             helper.make_node("Cast", ["answer"], [OUTPUT_NAME], to=TensorProto.FLOAT),
         ]
         tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
@@ -190,28 +240,30 @@ def _weights(y: Classes, tracks: Tracks) -> Float64s:
     return weights
 
 
-def _track_counts(y: Classes, tracks: Tracks) -> Float64s:
-    """Count the tracks of each class [shape=(K,)]."""
-    return np.array([len(np.unique(tracks[y == k])) for k in np.unique(y)], np.float64)
-
-
-def _scatter(
-    rows: Float64s, centres: Float64s, tracks: Tracks, weight: Float64s
-) -> tuple[Float64s, Float64s]:
-    """Return the covariances of windows within tracks and of tracks within genres [(D, D)]."""
-    _, inverse, counts = np.unique(tracks, return_inverse=True, return_counts=True)
+def _group_means(rows: Float64s, groups: NDArray[np.intp]) -> Float64s:
+    """Return the mean of each group's rows [shape=(number of groups, D)]."""
+    counts = np.bincount(groups)
     sums = np.zeros((len(counts), rows.shape[1]))
-    np.add.at(sums, inverse, rows)
-    means = (sums / counts[:, None])[inverse]
-    parts = (rows - means, means - centres)
-    within, between = ((part * weight[:, None]).T @ part for part in parts)
-    return within, between
+    np.add.at(sums, groups, rows)
+    means: Float64s = sums / counts[:, None]
+    return means
 
 
-def _others(others: OtherFeatures) -> tuple[Float64s, list[Float64s]]:
+def _covariance(deviations: Float64s, weight: Float64s) -> Float64s:
+    """Return the weighted mean of outer products [shape=(D, D)]."""
+    covariance: Float64s = (deviations * weight[:, None]).T @ deviations
+    return covariance
+
+
+def _others(rows: Float64s, kinds: NDArray[np.str_]) -> tuple[Float64s, Float64s]:
     """Return the covariance of other sounds within their kind [(D, D)], and the kinds' means."""
-    kinds, inverse = np.unique(others.kinds, return_inverse=True)
-    rows = others.X.astype(np.float64)
-    means = [rows[inverse == k].mean(axis=0) for k in range(len(kinds))]
-    apart = rows - np.array(means)[inverse]
+    _, groups = np.unique(kinds, return_inverse=True)
+    means = _group_means(rows, groups)
+    apart = rows - means[groups]
     return apart.T @ apart / len(rows), means
+
+
+def _softmax(logits: Float64s) -> Float64s:
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Float64s = odds / odds.sum(axis=1, keepdims=True)
+    return shares

@@ -29,7 +29,7 @@ def test_with_equal_scatters_it_is_linear_discriminant_analysis() -> None:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     data = make_dataset(windows=4, noise=2.0)
-    ours = fitted(data, between=1.0, shrinkage=0.0, temperature=1.0)
+    ours = fitted(data, between=1.0, shrinkage=0.0, spread=0.0, temperature=1.0)
     theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(data.X.astype(float), data.y)
     difference = ours.predict_proba(data.X) - theirs.predict_proba(data.X.astype(float))
     assert np.abs(difference).max() < 1e-6
@@ -73,20 +73,33 @@ def test_what_is_far_from_everything_gets_equal_probabilities() -> None:
     assert model.predict_proba(data.X).max(axis=1).mean() > 0.6
 
 
-def test_a_scarce_genre_is_nearer_by_its_bonus() -> None:
+def test_a_genre_of_two_unlike_kinds_of_tracks_is_learned_as_such() -> None:
+    """Its mean lies where the other genre is, so that one Gaussian a genre tells nothing apart."""
+    random = np.random.default_rng(0)
     data = make_dataset(windows=2)
-    few = data.rows(np.flatnonzero((data.y != 3) | (np.arange(len(data)) % 24 < 4)))
-    plain, helped = fitted(few), fitted(few, scarce_bonus=20.0)
-    gain = (helped.predict_proba(data.X) - plain.predict_proba(data.X)).mean(axis=0)
-    assert gain.argmax() == 3
+    data = data.rows(np.flatnonzero(data.y < 2))
+    track = np.unique(data.tracks, return_inverse=True)[1]
+    data.X[:] = random.normal(scale=0.3, size=data.X.shape)
+    data.X[data.y == 1, 0] += np.where(track[data.y == 1] % 2, 4.0, -4.0)
+    models = [fitted(data, spread=spread, width=0.05) for spread in (0.0, 0.5)]
+    right = [(model.predict(data.X) == data.y).mean() for model in models]
+    assert right[0] < 0.8
+    assert right[1] > 0.9
 
 
-def test_a_file_that_knows_other_sounds_answers_as_the_original() -> None:
+def test_a_limit_makes_far_values_alike() -> None:
+    data = make_dataset(windows=2)
+    far = np.where(data.X > 0, 50.0, -50.0).astype(np.float32)
+    model = fitted(data, limit=2.0)
+    assert model.predict_proba(far) == pytest.approx(model.predict_proba(far * 20), abs=1e-6)
+
+
+@pytest.mark.parametrize("limit", [None, 6.0])
+def test_a_file_that_knows_other_sounds_answers_as_the_original(limit: float | None) -> None:
     data = make_dataset(windows=3)
     others = others_like(data, 4.0)
-    model = fit(
-        "vote-discriminant", data, random_split(data, 0), 0, {"outlier": 60.0}, others=others
-    )
+    given = {"outlier": 60.0, "limit": limit}
+    model = fit("vote-discriminant", data, random_split(data, 0), 0, given, others=others)
     file = to_file(model, "2026-01-01", {}, unknown_below=0.3)
     assert check_parity(file, model.estimator, np.concatenate([data.X, others.X])) <= 1e-5
 
