@@ -33,6 +33,8 @@ class FeatureSet:
         Length of the windows that the services cut.
     names
         Names of the D features.
+    check
+        Raises `schemas.errors.ModelError` when a file that it needs is missing or damaged.
     """
 
     name: str
@@ -40,6 +42,7 @@ class FeatureSet:
     window_seconds: float
     names: tuple[str, ...]
     compute: Callable[[Samples], NDArray[np.float32]]
+    check: Callable[[], None] = lambda: None
 
     def extract(self, y: Samples) -> NDArray[np.float32]:
         """Compute the features of mono samples.
@@ -97,6 +100,7 @@ _SETS: Final = {
             window_seconds=WINDOW_SECONDS,
             names=tuple(f"musicnn{i}" for i in range(1, musicnn.N_VALUES + 1)),
             compute=musicnn.embedding,
+            check=musicnn.check_file,
         ),
     )
 }

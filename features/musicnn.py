@@ -65,6 +65,23 @@ def embed(patch: LogMel) -> NDArray[np.float32]:
     return values
 
 
+def check_file() -> None:
+    """Check the network's file against its card.
+
+    Raises
+    ------
+    ModelError
+        It is missing, or not the file that its card describes.
+    """
+    try:
+        read_model(FILE, needs_card=True)
+    except OSError as error:
+        raise ModelError(
+            f"{FILE} cannot be read ({error.strerror}): install genrestream again, or make the "
+            "file by genrestream build-musicnn"
+        ) from error
+
+
 @cache
 def load_network() -> Any:
     """Load the network, single-threaded and without a memory arena."""

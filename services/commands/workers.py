@@ -39,12 +39,15 @@ def run_extractor(settings: Settings) -> None:
     Raises
     ------
     GenrestreamError
-        Something that it needs is missing: a broker, the topics, the model that names its set.
+        Something that it needs is missing: a broker, the topics, the model that names its set,
+        the network of a feature set.
     SystemExit
         At the end; 0 after SIGTERM or Ctrl-C.
     """
     names = settings.feature_sets or (load_model(settings.model_path).metadata.feature_set,)
     recipe = create_recipe(settings, names)
+    for feature_set in recipe.feature_sets:
+        feature_set.check()
     warm = threading.Event()
     threading.Thread(target=_warm_up, args=(recipe.feature_sets, warm), daemon=True).start()
     _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count), warm.is_set)

@@ -48,18 +48,28 @@ class CarefulConsumer(Consumer):
     A fetch that is under way in a rebalance takes messages of the new assignment, which faust then
     drops and seeks back to what is committed; with nothing committed it never saw them again.
 
-    Of a changelog, whose recovery has sought its begin by then, it puts back what was dropped:
-    recovery would wait for it for ever.
+    And what was fetched before a seek, or is dropped after it, comes late: faust would take it for
+    what is at the new place, and pass over what really is there. So it is put back, be it chunks or
+    the changelog, whose recovery would wait for ever.
 
     faust takes a seek back in the midst of a batch for a hole in the log, and commits past all that
     is in the "hole", be it processed or not.
     """
 
+    _seeks: int = 0
+
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek partitions, as of changelogs, to offsets."""
+        self._seeks += 1
+        await super().seek_wait(partitions)
+        self._seeks += 1  # a fetch may have begun meanwhile
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition to where a new owner would begin."""
+        self._seeks += 1
         committed = await super().seek_to_committed()
         offsets: Mapping[TP, int | None] = committed  # faust's own type leaves the None out
         fresh = [
@@ -67,6 +77,7 @@ class CarefulConsumer(Consumer):
         ]
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
+        self._seeks += 1
         return committed
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
@@ -85,11 +96,12 @@ class CarefulConsumer(Consumer):
                 self._read_offset[tp] = message.offset
 
     async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:
+        seeks = self._seeks
         records, active = await super()._wait_next_records(timeout)
-        if records and not self.flow_active:  # then faust drops them
-            changes = {tp: found[0].offset for tp, found in records.items() if found}
-            dropped = {tp: at for tp, at in changes.items() if self._is_changelog_tp(tp)}
-            await cast("PromptThread", self._thread).put_back(dropped)
+        if records and (seeks != self._seeks or not self.flow_active):
+            begins = {tp: found[0].offset for tp, found in records.items() if found}
+            await cast("PromptThread", self._thread).put_back(begins)
+            records = {}
         return records, active
 
     def begin_of(self, tp: TP) -> int | None:

@@ -12,6 +12,8 @@ import pytest
 from features import feature_set, log_mel, musicnn
 from features.generate import log_mel_bank
 from schemas.errors import InvalidSamples, ModelError
+from services.commands.workers import run_extractor
+from services.runtime.settings import load_settings
 from tests.audio import Frames, clicks, music, noise, square, tone
 from tests.training.musicnn_reference import CLIPS, GOLDEN
 
@@ -122,3 +124,16 @@ def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_imports_are_put_off_until_they_are_needed() -> None:
     run = subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True)
     assert run.stdout.decode().split("\n")[:2] == ["[]", "[]"]
+
+
+def test_a_worker_refuses_another_network_before_it_connects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / musicnn.FILE.name
+    monkeypatch.setattr(musicnn, "FILE", copy)
+    settings = load_settings(feature_sets=("musicnn-200",))
+    with pytest.raises(ModelError, match=copy.name):
+        run_extractor(settings)
+    copy.write_bytes(b"another")
+    with pytest.raises(ModelError, match=copy.name):
+        run_extractor(settings)

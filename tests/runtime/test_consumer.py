@@ -1,4 +1,4 @@
-"""What faust drops of a changelog while it seeks comes again."""
+"""What is fetched while faust seeks comes again, from where it was sought to."""
 
 import asyncio
 from types import SimpleNamespace
@@ -17,39 +17,58 @@ RECORDS = [SimpleNamespace(offset=3), SimpleNamespace(offset=4)]
 
 
 class Thread:
-    """Stands for the thread of a consumer, which a rebalance stops while it fetches."""
+    """Stands for the thread of a consumer, which something happens to while it fetches."""
 
-    def __init__(self, consumer: CarefulConsumer, *, stops: bool) -> None:
-        self.consumer, self.stops = consumer, stops
+    def __init__(self, consumer: CarefulConsumer, event: str) -> None:
+        self.consumer, self.event = consumer, event
         self.back: dict[TP, int] = {}
 
     async def getmany(self, active: set[TP], timeout: float) -> dict[TP, list[Any]]:
         """Return what was asked for."""
-        if self.stops:
+        if self.event == "stop":
             self.consumer.stop_flow()
+        elif self.event == "seek":
+            await self.consumer.seek_wait({SOURCE: 1})
+        elif self.event == "commit":
+            await self.consumer.seek_to_committed()
         return dict.fromkeys(active, RECORDS)
+
+    async def seek_wait(self, partitions: dict[TP, int]) -> None:
+        """Seek nothing."""
+
+    async def seek_to_committed(self) -> dict[TP, int]:
+        """Seek nothing."""
+        return {SOURCE: 1}
 
     async def put_back(self, offsets: dict[TP, int]) -> None:
         """Keep what is put back."""
         self.back.update(offsets)
 
 
-@pytest.mark.parametrize("stops", [True, False])
-def test_changes_that_are_dropped_are_put_back(stops: bool) -> None:
+async def fetch(event: str) -> tuple[set[TP], dict[TP, int]]:
+    """Return where messages came from, and what was put back."""
     settings = load_settings()
+    app = create_extractor(settings, create_recipe(settings, ("seed-25",)), partitions=1)
+    consumer = app.consumer
+    assert isinstance(consumer, CarefulConsumer)
+    thread = consumer._thread = Thread(consumer, event)  # type: ignore[assignment]
+    consumer._active_partitions = {SOURCE, TP(next(iter(app.tables.changelog_topics)), 0)}
+    records, active = await consumer._wait_next_records(1.0)
+    assert active == consumer._active_partitions
+    return set(records or ()), thread.back
 
-    async def fetch() -> tuple[TP, dict[TP, int]]:
-        app = create_extractor(settings, create_recipe(settings, ("seed-25",)), partitions=1)
-        changelog = TP(next(iter(app.tables.changelog_topics)), 0)
-        consumer = app.consumer
-        assert isinstance(consumer, CarefulConsumer)
-        thread = consumer._thread = Thread(consumer, stops=stops)  # type: ignore[assignment]
-        consumer._active_partitions = {SOURCE, changelog}
-        await consumer._wait_next_records(1.0)
-        return changelog, thread.back
 
-    changelog, back = asyncio.run(fetch())
-    assert back == ({changelog: 3} if stops else {})
+@pytest.mark.parametrize("event", ["stop", "seek", "commit"])
+def test_what_comes_late_is_put_back(event: str) -> None:
+    came, back = asyncio.run(fetch(event))
+    assert not came
+    assert [*back.values()] == [3, 3]
+
+
+def test_what_comes_in_time_is_not() -> None:
+    came, back = asyncio.run(fetch("nothing"))
+    assert len(came) == 2
+    assert not back
 
 
 @pytest.mark.parametrize(("position", "then"), [(5, 3), (3, 3), (2, 2), (None, None)])
