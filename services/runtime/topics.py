@@ -1,16 +1,21 @@
 """The four topics: their names, and how they are created."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError, for_code
 
 from services.runtime.errors import BrokerError
 from services.runtime.security import client_options, explain_refusal
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
+
+_REGISTRATION_SECONDS: Final = 10.0
+_REGISTRATION_POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=10_000)
     try:
         await client.start()
+        await _wait_for_brokers(client)
     except (KafkaError, OSError) as error:
         await client.close()
         raise await explain_refusal(settings) from error
@@ -69,6 +75,17 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         yield client
     finally:
         await client.close()
+
+
+async def _wait_for_brokers(client: AIOKafkaAdminClient) -> None:
+    """Wait until a broker that came up just now, or came back, counts itself in."""
+    connection = client._client
+    deadline = time.monotonic() + _REGISTRATION_SECONDS
+    while not connection.cluster.brokers():
+        if time.monotonic() > deadline:
+            raise NodeNotReadyError("the cluster names no broker that is up")
+        await asyncio.sleep(_REGISTRATION_POLL_SECONDS)
+        await connection.force_metadata_update()
 
 
 async def create_topics(settings: Settings) -> dict[str, int]:
