@@ -1,4 +1,4 @@
-"""Measure `musicnn-200`: ``python -m benchmarks.musicnn``.
+"""Measure `musicnn-200` beside the other sets: ``python -m benchmarks.musicnn``.
 
 ``--wheel`` adds the whole network, from what ``pip download --no-deps musicnn`` gets.
 
@@ -9,13 +9,14 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks import report
-from features import Audio, feature_set, log_mel, musicnn, resample
+from features import FEATURE_SETS, Audio, FeatureSet, feature_set, log_mel, musicnn, resample
 from tests.audio import music
 
 RATE: Final = 44_100
@@ -26,23 +27,27 @@ Part = Callable[[], object]
 
 def parts(wheel: Path | None) -> dict[str, Part]:
     """Return what is timed, by name: each on one window of 3 s."""
-    recipe, table = feature_set("musicnn-200"), feature_set("librosa-52")
     window = Audio(music(3.0, RATE), RATE)
     y = resample(window, log_mel.SAMPLE_RATE)
     patch = log_mel.log_mel(y)
-    y_table = resample(window, table.sample_rate)
     found: dict[str, Part] = {
         "resample 44.1 kHz to 16 kHz": lambda: resample(window, log_mel.SAMPLE_RATE),
         "log-mel": lambda: log_mel.log_mel(y),
         "network": lambda: musicnn.embed(patch),
-        "all of musicnn-200": lambda: recipe.extract(resample(window, log_mel.SAMPLE_RATE)),
-        "librosa-52, for comparison": lambda: table.extract(y_table),
+    }
+    found |= {
+        f"all of {name}": partial(extract, feature_set(name), window) for name in FEATURE_SETS
     }
     if wheel:
         session = whole_network(wheel)
         feed = {musicnn.INPUT_NAME: patch[np.newaxis]}
         found["whole network, as published"] = lambda: session.run(None, feed)
     return found
+
+
+def extract(recipe: FeatureSet, window: Audio) -> object:
+    """Compute the features of a window, from its own rate on."""
+    return recipe.extract(resample(window, recipe.sample_rate))
 
 
 def whole_network(wheel: Path) -> Any:

@@ -42,7 +42,7 @@ class FeatureSet:
     window_seconds: float
     names: tuple[str, ...]
     compute: Callable[[Samples], NDArray[np.float32]]
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], object] = lambda: None
 
     def extract(self, y: Samples) -> NDArray[np.float32]:
         """Compute the features of mono samples.
@@ -100,7 +100,7 @@ _SETS: Final = {
             window_seconds=WINDOW_SECONDS,
             names=tuple(f"musicnn{i}" for i in range(1, musicnn.N_VALUES + 1)),
             compute=musicnn.embedding,
-            check=musicnn.check_file,
+            check=musicnn.read_network,
         ),
     )
 }

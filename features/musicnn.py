@@ -21,6 +21,7 @@ INPUT_NAME: Final = "log_mel"
 OUTPUT_NAME: Final = "embedding"
 
 FILE: Final = Path(__file__).parents[1] / "models" / "embeddings" / "musicnn-200.onnx"
+_REMEDY: Final = "install genrestream again, or make the file by genrestream build-musicnn"
 
 
 def embedding(y: Samples) -> NDArray[np.float32]:
@@ -65,8 +66,8 @@ def embed(patch: LogMel) -> NDArray[np.float32]:
     return values
 
 
-def check_file() -> None:
-    """Check the network's file against its card.
+def read_network() -> bytes:
+    """Return the network's file, compared with its card.
 
     Raises
     ------
@@ -74,12 +75,9 @@ def check_file() -> None:
         It is missing, or not the file that its card describes.
     """
     try:
-        read_model(FILE, needs_card=True)
+        return read_model(FILE, needs_card=True)
     except OSError as error:
-        raise ModelError(
-            f"{FILE} cannot be read ({error.strerror}): install genrestream again, or make the "
-            "file by genrestream build-musicnn"
-        ) from error
+        raise ModelError(f"{FILE} does not load ({error.strerror}): {_REMEDY}") from error
 
 
 @cache
@@ -92,15 +90,9 @@ def load_network() -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4  # its errors reach the user through the exception alone
+    file = read_network()
     try:
-        return onnxruntime.InferenceSession(
-            read_model(FILE, needs_card=True), options, providers=["CPUExecutionProvider"]
-        )
-    except ModelError:
-        raise
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         reason = str(error).splitlines()[0][:200]
-        raise ModelError(
-            f"{FILE} does not load ({reason}): install genrestream again, or make the file by "
-            "genrestream build-musicnn"
-        ) from error
+        raise ModelError(f"{FILE} does not load ({reason}): {_REMEDY}") from error
