@@ -143,6 +143,14 @@ class CarefulConsumer(Consumer):
 class PromptThread(AIOKafkaConsumerThread):
     """faust's thread for the consumer, whose fetches would be held back for 1.5 s."""
 
+    def close(self) -> None:
+        """Stop the consumer, of an app that stops in a rebalance, in its own thread.
+
+        faust would in the app's, and uvloop's loops crash when another thread touches them.
+        """
+        if self._consumer is not None:
+            asyncio.run_coroutine_threadsafe(self._consumer.stop(), self.thread_loop)
+
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS

@@ -1,6 +1,8 @@
 """What is fetched while faust seeks comes again, from where it was sought to."""
 
 import asyncio
+import threading
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,3 +91,23 @@ def test_putting_back_never_goes_forward(position: int | None, then: int | None)
         return state.position if state.has_valid_position else None
 
     assert asyncio.run(put_back()) == then
+
+
+def test_an_app_that_stops_in_a_rebalance_stops_its_consumer_in_its_own_thread() -> None:
+    loop = asyncio.new_event_loop()
+    stopped_in: Future[int] = Future()
+
+    async def stop() -> None:
+        stopped_in.set_result(threading.get_ident())
+
+    thread: Any = object.__new__(PromptThread)
+    thread.thread_loop, thread._consumer = loop, SimpleNamespace(stop=stop)
+    runner = threading.Thread(target=loop.run_forever)
+    runner.start()
+    try:
+        thread.close()
+        assert stopped_in.result(timeout=5) == runner.ident
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        runner.join()
+        loop.close()
