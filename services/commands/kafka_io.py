@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import AudioChunk, encode_chunk_headers
+from services.runtime.fetching import adapt_waits
 from services.runtime.security import client_options, explain_refusal
 from services.runtime.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 from services.runtime.topics import Topics, require_topics
@@ -84,6 +85,7 @@ class TopicReader:
             max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
         )
         await consumer.start()
+        adapt_waits(consumer)
         partitions = self._partitions = [
             TopicPartition(topic, number)
             for topic, count in counts.items()

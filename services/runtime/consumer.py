@@ -12,6 +12,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP, Message
 from faust.types.transports import ConsumerT
 
+from services.runtime.fetching import adapt_waits
 from services.runtime.record_batches import tolerate_header_names
 from services.runtime.settings import FETCH_WAIT_MS
 
@@ -142,6 +143,11 @@ class CarefulConsumer(Consumer):
 
 class PromptThread(AIOKafkaConsumerThread):
     """faust's thread for the consumer, whose fetches would be held back for 1.5 s."""
+
+    async def on_start(self) -> None:
+        """Start the consumer."""
+        await super().on_start()
+        adapt_waits(self._ensure_consumer())
 
     def close(self) -> None:
         """Stop the consumer, of an app that stops in a rebalance, in its own thread.
