@@ -150,12 +150,11 @@ class PromptThread(AIOKafkaConsumerThread):
         adapt_waits(self._ensure_consumer())
 
     def close(self) -> None:
-        """Stop the consumer, of an app that stops in a rebalance, in its own thread.
+        """Leave it to `on_thread_stop` to stop the consumer, of an app that stops in a rebalance.
 
-        faust would in the app's, and uvloop's loops crash when another thread touches them.
+        faust would close its connections before the last states are saved, and from another thread,
+        which uvloop does not bear.
         """
-        if self._consumer is not None:
-            asyncio.run_coroutine_threadsafe(self._consumer.stop(), self.thread_loop)
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop)

@@ -12,25 +12,29 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.runtime.settings import FETCH_WAIT_MS
 
 _LONGEST_WAIT_MS: Final = 1000
-_LONGER: Final = 2.0
-_SHORTER: Final = 0.9
+_AFTER_A_MISS: Final = 2.0
+_AFTER_A_FIND: Final = 0.9
+_AT_THE_END: Final = 0.5
 
 
 def adapt_waits(consumer: AIOKafkaConsumer) -> None:
     """Let the fetches of a started consumer wait longer while they bring nothing of what is there.
 
-    After each one that brings something they wait a little shorter again.
+    They wait a little shorter again after each that brings something, and much shorter where there
+    is nothing: there the wait is latency.
     """
     fetcher = consumer._fetcher
     process = fetcher._proc_fetch_request
 
     async def process_and_adapt(assignment: Any, node: Any, request: Any) -> bool:
         found: bool = await process(assignment, node, request)
-        wait = fetcher._fetch_max_wait_ms
         if found:
-            fetcher._fetch_max_wait_ms = max(FETCH_WAIT_MS, int(_SHORTER * wait))
-        elif assignment.active and _has_more(assignment, request):
-            fetcher._fetch_max_wait_ms = min(_LONGEST_WAIT_MS, int(_LONGER * wait))
+            factor = _AFTER_A_FIND
+        else:
+            missed = assignment.active and _has_more(assignment, request)
+            factor = _AFTER_A_MISS if missed else _AT_THE_END
+        wait = int(factor * fetcher._fetch_max_wait_ms)
+        fetcher._fetch_max_wait_ms = min(max(FETCH_WAIT_MS, wait), _LONGEST_WAIT_MS)
         return found
 
     fetcher._proc_fetch_request = process_and_adapt

@@ -14,12 +14,14 @@ PLACE = TopicPartition("audio.chunks", 0)
 HIGHWATER = 100
 
 
-def wait_after(found: list[bool], position: int = 5, *, active: bool = True) -> int:
+def wait_after(
+    found: list[bool], position: int = 5, *, active: bool = True, begin: int = 20
+) -> int:
     """Return how long a fetch waits after some that brought something or nothing."""
-    return asyncio.run(_wait_after(found, position, active=active))
+    return asyncio.run(_wait_after(found, position, active, begin))
 
 
-async def _wait_after(found: list[bool], position: int, *, active: bool) -> int:
+async def _wait_after(found: list[bool], position: int, active: bool, begin: int) -> int:
     subscription = SubscriptionState()
     subscription.assign_from_user([PLACE])
     subscription.seek(PLACE, position)
@@ -32,7 +34,7 @@ async def _wait_after(found: list[bool], position: int, *, active: bool) -> int:
     async def process(*_: Any) -> bool:
         return next(answers)
 
-    fetcher: Any = SimpleNamespace(_fetch_max_wait_ms=20, _proc_fetch_request=process)
+    fetcher: Any = SimpleNamespace(_fetch_max_wait_ms=begin, _proc_fetch_request=process)
     consumer: Any = SimpleNamespace(_fetcher=fetcher)
     adapt_waits(consumer)
     request = SimpleNamespace(topics=[(PLACE.topic, [(PLACE.partition, position, 1_000)])])
@@ -52,5 +54,6 @@ def test_it_waits_shorter_again_when_it_brings_something() -> None:
 
 
 @pytest.mark.parametrize(("position", "active"), [(HIGHWATER, True), (5, False)])
-def test_nothing_changes_where_nothing_is_there(position: int, active: bool) -> None:
-    assert wait_after([False] * 3, position, active=active) == 20
+def test_it_waits_shorter_where_nothing_is(position: int, active: bool) -> None:
+    waits = [wait_after([False] * n, position, active=active, begin=1000) for n in (0, 1, 2, 9)]
+    assert waits == [1000, 500, 250, 20]
