@@ -43,10 +43,15 @@ def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subproc
 def children(pid: int) -> list[int]:
     """List the child processes of a process (Linux)."""
     return [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
+        child for task in Path(f"/proc/{pid}/task").iterdir() for child in _children_of_thread(task)
     ]
+
+
+def _children_of_thread(task: Path) -> list[int]:
+    try:
+        return [*map(int, (task / "children").read_text().split())]
+    except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
+        return []
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:
