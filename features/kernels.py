@@ -28,6 +28,17 @@ _THREE: Final = np.float32(3.0)
 _FOUR: Final = np.float32(4.0)
 #: Samples up to it count as 0 in zero crossings, as in librosa.
 SILENCE: Final = np.float32(1e-10)
+#: Sums below it count as 0, as in librosa.
+TINY: Final = np.finfo(np.float32).tiny
+_ROLL_PERCENT: Final = np.float32(0.85)
+#: Rounding noise in a bin of a float32 transform, relative to the root mean square of all bins.
+_NOISE: Final = 2.2 * 2.0**-24
+#: Added to it, so that a silent bin's share in the bias is finite.
+_LEAST_NOISE: Final = 1e-20
+#: Frames with less than this sum of magnitudes, 180 dB below full scale, need float64 too.
+_FAINT: Final = 1e-6
+#: Noise may change a squared bandwidth by this share.
+_TOLERANCE: Final = 4e-5
 
 ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
 ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
@@ -73,6 +84,34 @@ def hop_sums(hops: Float32s, energy: Float64s, crossings: Float64s) -> None:
             count += np.int32((hops[hop, i] < -SILENCE) != (hops[hop, i + 1] < -SILENCE))
         energy[hop] = squares
         crossings[hop] = count
+
+
+@kernel(ROWS, types.float64[::1], types.float64[::1])
+def waveform(hops: Float32s, rms: Float64s, crossing_rate: Float64s) -> None:
+    """Compute what is taken of the samples themselves, of frames of four hops.
+
+    Follows ``librosa.feature.rms`` and ``zero_crossing_rate``: the samples without a window, and
+    no crossing at the first sample of a frame.
+
+    Parameters
+    ----------
+    hops
+        Samples [shape=(frames + 3, hop_length)].
+    rms, crossing_rate
+        The result, the crossings as a share of the samples [shape=(frames,)].
+    """
+    energy, crossings = np.empty(hops.shape[0]), np.empty(hops.shape[0])
+    hop_sums(hops, energy, crossings)
+    across = np.zeros(hops.shape[0])
+    for hop in range(hops.shape[0] - 1):
+        last, first = hops[hop, hops.shape[1] - 1], hops[hop + 1, 0]
+        across[hop] = np.int32((last < -SILENCE) != (first < -SILENCE))
+    samples = 4 * hops.shape[1]
+    for t in range(rms.shape[0]):
+        squares = energy[t] + energy[t + 1] + energy[t + 2] + energy[t + 3]
+        inside = crossings[t] + crossings[t + 1] + crossings[t + 2] + crossings[t + 3]
+        rms[t] = np.sqrt(squares / samples)
+        crossing_rate[t] = (inside + across[t] + across[t + 1] + across[t + 2]) / samples
 
 
 @kernel(ROWS, types.float64[::1], types.float64[::1], types.float64[::1], types.float32[::1])
@@ -158,9 +197,48 @@ def second_moments(
             running[t] = r
 
 
-@kernel(ROWS, ROWS, types.float32[:, ::1])
-def chroma(S: Float32s, weights: Float32s, out: Float32s) -> None:
-    """Sum power into pitch classes.
+@kernel(ROWS, types.float64[:, ::1], types.boolean[::1])
+def spectral_shape(S: Float32s, shape: Float64s, noisy: NDArray[np.bool_]) -> None:
+    """Compute the shape of each spectrum and find those that rounding noise distorts.
+
+    Follows ``librosa.feature.spectral_centroid``, ``spectral_bandwidth`` and ``spectral_rolloff``.
+
+    Parameters
+    ----------
+    S
+        Magnitudes [shape=(bins, frames)].
+    shape
+        Becomes centroid, bandwidth and rolloff, in bins [shape=(3, frames)].
+    noisy
+        Becomes whether float32 does not describe a frame well enough, as where it is silent
+        [shape=(frames,)].
+    """
+    count = S.shape[1]
+    total, weighted, squares = np.zeros(count), np.zeros(count), np.zeros(count)
+    running = np.zeros(count, np.float32)
+    first_moments(S, total, weighted, squares, running)
+    centroid, noise = np.empty(count, np.float32), np.empty(count, np.float32)
+    threshold = np.empty(count, np.float32)
+    for t in range(count):
+        shape[0, t] = weighted[t] / (_ONE if total[t] < TINY else total[t])
+        centroid[t] = shape[0, t]
+        noise[t] = _NOISE * np.sqrt(squares[t] / S.shape[0]) + _LEAST_NOISE
+        threshold[t] = _ROLL_PERCENT * running[t]
+    spread, bias = np.zeros(count), np.zeros(count)
+    again, below = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    second_moments(S, centroid, noise, threshold, again, spread, bias, below)
+    for t in range(count):
+        shape[1, t] = np.sqrt(spread[t] / (_ONE if total[t] < TINY else total[t]))
+        shape[2, t] = below[t]
+        power = np.float64(noise[t]) * np.float64(noise[t])
+        noisy[t] = power * bias[t] > _TOLERANCE * spread[t] or total[t] < _FAINT
+
+
+@kernel(ROWS, ROWS, types.uint64, types.float32[:, ::1])
+def chroma(S: Float32s, weights: Float32s, first: int, out: Float32s) -> None:
+    """Sum power into pitch classes, and divide by the largest of each frame.
+
+    As ``librosa.util.normalize(norm=inf)`` does.
 
     Parameters
     ----------
@@ -168,27 +246,45 @@ def chroma(S: Float32s, weights: Float32s, out: Float32s) -> None:
         Magnitudes [shape=(bins, frames)].
     weights
         Filter bank [shape=(classes, bins)].
+    first
+        Column of the first frame in `out`.
     out
-        Zeros, become the result [shape=(classes, frames)].
+        Zeros, become the result [shape=(classes, more frames)].
     """
+    count = np.uint64(S.shape[1])  # unsigned, like `first`: numba wraps signed indices around
     for k in range(0, S.shape[0], _STEP):
         for c in range(weights.shape[0]):
             u, v, w, x = weights[c, k], weights[c, k + 1], weights[c, k + 2], weights[c, k + 3]
             z = weights[c, k + 4]
             if u + v + w + x + z == _ZERO:
                 continue
-            for t in range(S.shape[1]):
-                out[c, t] += (
+            for t in range(count):
+                out[c, first + t] += (
                     u * S[k, t] * S[k, t]
                     + v * S[k + 1, t] * S[k + 1, t]
                     + w * S[k + 2, t] * S[k + 2, t]
                     + x * S[k + 3, t] * S[k + 3, t]
                     + z * S[k + 4, t] * S[k + 4, t]
                 )
+    for t in range(count):
+        largest = _ZERO
+        for c in range(weights.shape[0]):
+            largest = max(largest, out[c, first + t])
+        length = _ONE if largest < TINY else largest
+        for c in range(weights.shape[0]):
+            out[c, first + t] /= length
 
 
-@kernel(ROWS, ROWS, types.Array(types.int64, 2, "C", readonly=True), types.float32[:, ::1])
-def mel(S: Float32s, weights: Float32s, edges: NDArray[np.int64], out: Float32s) -> None:
+@kernel(
+    ROWS,
+    ROWS,
+    types.Array(types.int64, 2, "C", readonly=True),
+    types.uint64,
+    types.float32[:, ::1],
+)
+def mel(
+    S: Float32s, weights: Float32s, edges: NDArray[np.int64], first: int, out: Float32s
+) -> None:
     """Sum power into mel bands.
 
     Parameters
@@ -199,14 +295,17 @@ def mel(S: Float32s, weights: Float32s, edges: NDArray[np.int64], out: Float32s)
         Filter bank [shape=(bands, bins)].
     edges
         First bin of each band and the one behind its last [shape=(bands, 2)].
+    first
+        Column of the first frame in `out`.
     out
-        Zeros, become the result [shape=(bands, frames)].
+        Zeros, become the result [shape=(bands, more frames)].
     """
+    count = np.uint64(S.shape[1])
     for band in range(weights.shape[0]):
         for k in range(edges[band, 0], edges[band, 1]):
             weight = weights[band, k]
-            for t in range(S.shape[1]):
-                out[band, t] += weight * (S[k, t] * S[k, t])
+            for t in range(count):
+                out[band, first + t] += weight * (S[k, t] * S[k, t])
 
 
 @kernel(ROWS, types.Array(types.float64, 2, "C", readonly=True), types.float64[:, ::1])
@@ -229,3 +328,24 @@ def cosine_transform(rows: Float32s, cosines: Float64s, out: Float64s) -> None:
                 out[c, t] += (
                     u * rows[k, t] + v * rows[k + 1, t] + w * rows[k + 2, t] + x * rows[k + 3, t]
                 )
+
+
+@kernel(types.Array(types.float64, 2, "C", readonly=True), types.float64[:, ::1], reorder=True)
+def moments(rows: Float64s, out: Float64s) -> None:
+    """Compute mean and population variance of each row.
+
+    Parameters
+    ----------
+    rows
+        Values [shape=(rows, n)].
+    out
+        The result [shape=(rows, 2)].
+    """
+    for row in range(rows.shape[0]):
+        total, squares = 0.0, 0.0
+        for t in range(rows.shape[1]):
+            total += rows[row, t]
+        mean = total / rows.shape[1]
+        for t in range(rows.shape[1]):
+            squares += (rows[row, t] - mean) * (rows[row, t] - mean)
+        out[row, 0], out[row, 1] = mean, squares / rows.shape[1]

@@ -32,6 +32,7 @@ _FAR: Final = _N // 4 * LANES
 _PLANE: Final = _N * LANES
 
 _WORK: Final = types.float32[::1]
+_ORDER: Final = types.Array(types.int64, 1, "C", readonly=True)
 _HALF: Final = np.float32(0.5)
 
 
@@ -48,26 +49,31 @@ def order() -> NDArray[np.int64]:
     return np.arange(_N).reshape((4,) * _STAGES).transpose().ravel()
 
 
-@kernel(ROWS, ROW, _WORK)
-def pack(hops: Float32s, window: Float32s, z: Float32s) -> None:
+@kernel(ROWS, ROW, types.float32[:, ::1], _WORK)
+def pack(hops: Float32s, window: Float32s, turned: Float32s, z: Float32s) -> None:
     """Multiply frames by the window; even samples become real parts, odd ones imaginary.
 
     Parameters
     ----------
     hops
-        Samples, transposed [shape=(512, frames + 3)]; a frame is four hops.
+        Samples of at most `LANES` frames [shape=(frames + 3, 512)]; a frame is four hops.
     window
         Window [shape=(2048,)].
+    turned
+        Zeros in the columns behind those of the hops, to work in [shape=(512, LANES + 3)].
     z
         The result, real parts before imaginary ones [shape=(2 * 1024 * LANES,)].
     """
+    for hop in range(hops.shape[0]):
+        for i in range(HOP_LENGTH):
+            turned[i, hop] = hops[hop, i]
     half = HOP_LENGTH // 2
     for n in range(_N):
         quarter, i = n // half, n % half
         even, odd = window[2 * n], window[2 * n + 1]
-        for t in range(hops.shape[1] - OVERLAP):
-            z[n * LANES + t] = even * hops[2 * i, quarter + t]
-            z[n * LANES + t + _PLANE] = odd * hops[2 * i + 1, quarter + t]
+        for t in range(LANES):
+            z[n * LANES + t] = even * turned[2 * i, quarter + t]
+            z[n * LANES + t + _PLANE] = odd * turned[2 * i + 1, quarter + t]
 
 
 @kernel(_WORK, types.int64, ROWS, _WORK)
@@ -115,7 +121,7 @@ def radix4(z: Float32s, stage: int, roots: Float32s, out: Float32s) -> None:
 @kernel(
     ROWS,
     ROWS,
-    types.Array(types.int64, 1, "C"),
+    _ORDER,
     types.uint64,
     types.uint64,
     types.float32[:, ::1],
@@ -147,12 +153,35 @@ def unpack(
             S[k, first + t] = _HALF * np.sqrt(xr * xr + xi * xi)
 
 
-def workspace() -> Float32s:
-    """Return the memory that `magnitudes` works in."""
-    return np.zeros((2, 2 * _PLANE), np.float32)
+@kernel(ROWS, ROW, ROWS, _ORDER, types.float32[:, ::1])
+def transform(
+    hops: Float32s, window: Float32s, roots: Float32s, order: NDArray[np.int64], S: Float32s
+) -> None:
+    """Do all of it, `LANES` frames at a time.
+
+    Parameters
+    ----------
+    hops
+        Samples [shape=(frames + 3, 512)].
+    window
+        Window [shape=(2048,)].
+    roots, order
+        As the functions of these names return.
+    S
+        The magnitudes [shape=(1025, frames)].
+    """
+    turned = np.zeros((HOP_LENGTH, LANES + OVERLAP), np.float32)
+    z, other = np.empty(2 * _PLANE, np.float32), np.empty(2 * _PLANE, np.float32)
+    for first in range(0, S.shape[1], LANES):
+        count = min(LANES, S.shape[1] - first)
+        pack(hops[first : first + count + OVERLAP], window, turned, z)
+        for stage in range(_STAGES):
+            radix4(z, stage, roots, other)
+            z, other = other, z
+        unpack(z.reshape(2 * _N, LANES), roots, order, first, count, S)
 
 
-def magnitudes(hops: Float32s, window: Float32s, work: Float32s) -> Float32s:
+def magnitudes(hops: Float32s, window: Float32s) -> Float32s:
     """Return the magnitudes of the spectra of overlapping frames.
 
     Magnitudes below 1e-19 come out as 0, because their squares do.
@@ -163,21 +192,11 @@ def magnitudes(hops: Float32s, window: Float32s, work: Float32s) -> Float32s:
         Samples [shape=(frames + 3, 512)].
     window
         Window [shape=(2048,)].
-    work
-        A `workspace`; its content before and after means nothing.
 
     Returns
     -------
     Magnitudes [shape=(1025, frames)].
     """
-    frames = len(hops) - OVERLAP
-    S = np.empty((N_BINS, frames), np.float32)
-    z, other = work
-    for first in range(0, frames, LANES):
-        count = min(LANES, frames - first)
-        pack(np.ascontiguousarray(hops[first : first + count + OVERLAP].T), window, z)
-        for stage in range(_STAGES):
-            radix4(z, stage, roots(), other)
-            z, other = other, z
-        unpack(z.reshape(-1, LANES), roots(), order(), first, count, S)
+    S = np.empty((N_BINS, len(hops) - OVERLAP), np.float32)
+    transform(hops, window, roots(), order(), S)
     return S
