@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from features.flac import HEAD_BYTES, decode_flac, stream_info
 from features.sound import open_sound
 from schemas.errors import AudioTooLong, CorruptAudio, InvalidSamples, UnsupportedAudio
 
@@ -157,10 +158,27 @@ def _parse_content_type(content_type: str | None) -> tuple[str, dict[str, str]]:
 
 
 def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
+    return _decode_flac(file, max_seconds) or _decode_sound(file, max_seconds)
+
+
+def _decode_flac(file: BinaryIO, max_seconds: float) -> Audio | None:
+    """Decode a FLAC that is sound and short; ``None`` for all else."""
+    info = stream_info(file.read(HEAD_BYTES))
+    file.seek(0)
+    if info is None:
+        return None
+    check_shape(info.sample_rate, info.channels)
+    if info.samples > _frame_limit(info.sample_rate, info.channels, info.samples, max_seconds):
+        return None
+    frames = decode_flac(file, info)
+    return None if frames is None else Audio(_check_samples(downmix(frames)), info.sample_rate)
+
+
+def _decode_sound(file: BinaryIO, max_seconds: float) -> Audio:
     with open_sound(file) as sound:
         sample_rate = sound.samplerate
         check_shape(sample_rate, sound.channels)
-        limit = _frame_limit(sound, max_seconds)
+        limit = _frame_limit(sample_rate, sound.channels, sound.frames, max_seconds)
         if sound.format in _LENGTH_STATED and limit < sound.frames < _UNKNOWN_FRAMES:
             raise _too_long(limit, sample_rate)
         claimed = _claimed_frames(sound)
@@ -175,13 +193,13 @@ def _decode_container(file: BinaryIO, max_seconds: float) -> Audio:
     return Audio(_check_samples(samples), sample_rate)
 
 
-def _frame_limit(sound: Any, max_seconds: float) -> int:
+def _frame_limit(sample_rate: int, channels: int, claimed: int, max_seconds: float) -> int:
     """Return how many frames to decode at most: as many as are little work, whatever is claimed."""
-    frames = max_seconds * min(sound.samplerate, _FULL_LENGTH_RATE)
-    frames *= min(1.0, _FULL_LENGTH_CHANNELS / sound.channels)
-    if sound.frames >= _UNKNOWN_FRAMES:
+    frames = max_seconds * min(sample_rate, _FULL_LENGTH_RATE)
+    frames *= min(1.0, _FULL_LENGTH_CHANNELS / channels)
+    if claimed >= _UNKNOWN_FRAMES:
         samples = _UNSTATED_SAMPLES * max(1.0, max_seconds / MAX_SECONDS)
-        frames = min(frames, samples / sound.channels)
+        frames = min(frames, samples / channels)
     return int(frames)
 
 

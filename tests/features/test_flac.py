@@ -1,0 +1,104 @@
+"""FLAC by dr_flac: the same samples as by libsndfile, or none at all."""
+
+import io
+import random
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from features import decode
+from features.flac import HEAD_BYTES, decode_flac, stream_info
+from schemas.errors import CorruptAudio
+from tests.audio import Frames, encode, music, noise, patched
+
+pytest.importorskip("miniaudio", reason="no wheel for this platform: libsndfile decodes all")
+
+RATE = 22_050
+Y = music(1.0, RATE)
+FLAC = encode(Y, RATE, "FLAC", "PCM_16")
+#: Frames of 4096 samples each.
+SHORT = encode(noise(1_000 / RATE, RATE), RATE, "FLAC", "PCM_16")
+ONE_BLOCK = encode(noise(4_096 / RATE, RATE), RATE, "FLAC", "PCM_16")
+
+LENGTH = 22  #: low 32 of the 36 bits that state the number of samples
+LARGEST_BLOCK = 10
+
+
+def quickly(data: bytes) -> Frames | None:
+    info = stream_info(data[:HEAD_BYTES])
+    return None if info is None else decode_flac(io.BytesIO(data), info)
+
+
+def by_libsndfile(data: bytes) -> Frames | None:
+    try:
+        frames: Frames = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0]
+    except soundfile.LibsndfileError:
+        return None
+    return frames
+
+
+@pytest.mark.parametrize("seconds", [1 / RATE, 0.01, 4_096 / RATE, 4_097 / RATE, 0.5, 3.0])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+def test_samples_are_those_of_libsndfile(subtype: str, channels: int, seconds: float) -> None:
+    data = encode(noise(seconds, RATE, channels), RATE, "FLAC", subtype)
+    frames = quickly(data)
+    assert frames is not None
+    np.testing.assert_array_equal(frames, by_libsndfile(data))
+
+
+@pytest.mark.parametrize("whole", [FLAC, SHORT, ONE_BLOCK])
+@pytest.mark.parametrize("more", [b"\0", b"TAG" + bytes(125), FLAC, SHORT, ONE_BLOCK])
+def test_what_follows_the_last_frame_is_left_to_libsndfile(whole: bytes, more: bytes) -> None:
+    assert quickly(whole) is not None
+    assert quickly(whole + more) is None
+    with pytest.raises(CorruptAudio):
+        decode(whole + more)
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 4_096, 20_480, RATE - 1, RATE + 1, 30_000, 1 << 31])
+def test_a_wrong_length_is_left_to_libsndfile(claimed: int) -> None:
+    assert quickly(patched(FLAC, LENGTH, claimed.to_bytes(4))) is None
+
+
+@pytest.mark.parametrize("size", [0, 4, HEAD_BYTES - 1, HEAD_BYTES, 1_000, -100, -2, -1])
+def test_a_flac_that_is_cut_short_is_left_to_libsndfile(size: int) -> None:
+    assert quickly(FLAC[:size]) is None
+
+
+def test_blocks_of_different_sizes_are_left_to_libsndfile() -> None:
+    assert quickly(patched(FLAC, LARGEST_BLOCK, (4_608).to_bytes(2))) is None
+
+
+def test_a_damaged_comment_does_not_cost_the_audio() -> None:
+    comment = FLAC.index(b"reference libFLAC")
+    damaged = patched(FLAC, comment - 4, b"\xff\xff\xff\xff")
+    assert by_libsndfile(damaged) is None
+    np.testing.assert_array_equal(decode(damaged).samples, decode(FLAC).samples)
+
+
+def test_whatever_is_damaged_gives_no_other_samples() -> None:
+    rng = random.Random(0)
+    expected = decode(FLAC).samples
+    taken = 0
+    for _ in range(2_000):
+        data = bytearray(FLAC)
+        for _ in range(rng.choice([1, 1, 3, 20])):
+            data[rng.randrange(rng.choice([60, 400, len(data)]))] = rng.randrange(256)
+        if rng.random() < 0.3:
+            start = rng.randrange(len(data))
+            del data[start : start + rng.randrange(200)]
+        frames = quickly(bytes(data))
+        if frames is not None:
+            taken += 1
+            np.testing.assert_array_equal(frames.ravel(), expected)
+    assert 0 < taken < 2_000
+
+
+def test_a_message_of_nothing_but_sync_bytes_takes_no_time() -> None:
+    data = FLAC[:HEAD_BYTES] + b"\xff\xf8" * (1 << 21)
+    start = time.process_time()
+    assert quickly(data) is None
+    assert time.process_time() - start < 0.5
