@@ -13,7 +13,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.security import faust_credentials
 from services.runtime.settings import MAX_MESSAGE_BYTES, Settings
 from services.runtime.stream_worker import StreamWorker
-from services.runtime.table import LatestTable
+from services.runtime.table import LatestTable, PromptTables
 from services.runtime.tracing import create_tracer
 
 #: Events that wait in memory before the agent; faust's 4096 times 132 kB of audio were 540 MB.
@@ -105,6 +105,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "broker_credentials": faust_credentials(settings),
         "store": "memory://",
         "Table": LatestTable,
+        "TableManager": PromptTables,
         "datadir": Path(tempfile.gettempdir()) / f"genrestream-faust-{os.getuid()}",
         "autodiscover": False,
         "web_enabled": False,

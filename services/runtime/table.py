@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import faust
+from faust.tables.manager import TableManager
 
 from services.runtime.records import Progress
 
@@ -30,6 +31,15 @@ class LatestTable(faust.Table[str, Any]):
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Apply changes from the changelog, all but stale ones."""
         super().apply_changelog_batch(without_stale(batch, self.data, self.progress))
+
+
+class PromptTables(TableManager):
+    """faust's tables, without the second that it waits for more of them to be declared."""
+
+    async def on_start(self) -> None:
+        """Subscribe to the changelogs, and begin to recover them."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def without_stale(
