@@ -1,4 +1,4 @@
-"""Bytes or a file to mono float32 samples, by libsndfile.
+"""Bytes or a file to mono float32 samples, by libsndfile and, where it is sound, FLAC by dr_flac.
 
 Failures are `schemas.errors.AudioError`, with the value, the limit and the remedy in the text.
 """
