@@ -1,21 +1,17 @@
 """Whole FLAC files at once, by dr_flac (miniaudio): half the time that libsndfile needs.
 
-Only files whose audio is whole are taken, of which both make the same samples. All others are left
-to libsndfile, whose errors say what is wrong: dr_flac passes over what it cannot read, and over
-what follows the last frame.
+Only files that look whole are taken, of which both make the same samples. All others are left to
+libsndfile, whose errors say what is wrong: dr_flac passes over what it cannot read, and over what
+follows the last frame.
 """
 
 import re
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from functools import cache
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-try:
-    import miniaudio
-except ImportError:  # there is no wheel for every platform
-    miniaudio = None
 
 #: Magic and first metadata block, STREAMINFO, of which the last 34 bytes are the content.
 HEAD_BYTES: Final = 42
@@ -23,12 +19,19 @@ HEAD_BYTES: Final = 42
 #: Samples of all channels together, and bytes, at most: both are in memory twice.
 _MAX_SAMPLES: Final = 1 << 22
 _MAX_BYTES: Final = 1 << 25
+#: Samples in a file at most, as if every sync code in it began a frame. dr_flac goes through all
+#: frames, those that it drops too, until it has as many samples as are stated.
+_MAX_WORK: Final = 1 << 24
 _MAGIC: Final = b"fLaC"
 _STREAMINFO: Final = b"\0\0\0\x22"
 _LAST_METADATA: Final = b"\x80\0\0\x22"
 #: Of a frame, in a stream whose blocks have one size. Two bytes later comes its number.
 _SYNC: Final = b"\xff\xf8"
+#: Of a frame in a stream whose blocks have different sizes.
+_OTHER_SYNC: Final = b"\xff\xf9"
 _MIN_BLOCK: Final = 16
+#: Bits of a sample that libsndfile knows.
+_DEPTHS: Final = (8, 16, 24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,16 @@ class StreamInfo:
 
 
 def stream_info(data: bytes) -> StreamInfo | None:
-    """Read the head of a FLAC; ``None`` if it is none, or has blocks of different sizes."""
+    """Read the head of a FLAC; ``None`` if it is none, or not one for `decode_flac`."""
     is_flac = data.startswith(_MAGIC) and data[4:8] in (_STREAMINFO, _LAST_METADATA)
     smallest, largest = int.from_bytes(data[8:10]), int.from_bytes(data[10:12])
     if len(data) < HEAD_BYTES or not is_flac or not _MIN_BLOCK <= smallest == largest:
         return None
     bits = int.from_bytes(data[18:26])
-    return StreamInfo(smallest, bits >> 44, (bits >> 41 & 7) + 1, bits & (1 << 36) - 1)
+    sample_rate, depth = bits >> 44, (bits >> 36 & 31) + 1
+    if not sample_rate or depth not in _DEPTHS:
+        return None
+    return StreamInfo(smallest, sample_rate, (bits >> 41 & 7) + 1, bits & (1 << 36) - 1)
 
 
 def decode_flac(file: BinaryIO, info: StreamInfo) -> NDArray[np.float32] | None:
@@ -77,10 +83,12 @@ def decode_flac(file: BinaryIO, info: StreamInfo) -> NDArray[np.float32] | None:
     -------
     Samples, full scale at 1 [shape=(n, channels)]; ``None`` when libsndfile is to decide.
     """
-    if miniaudio is None or not 0 < info.samples * info.channels <= _MAX_SAMPLES:
+    if _dr_flac() is None or not 0 < info.samples * info.channels <= _MAX_SAMPLES:
         return None
     data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES or not _ends_with_last_frame(data, info):
+    frames_at_most = data.count(_SYNC) + data.count(_OTHER_SYNC)
+    work = frames_at_most * info.block_size * info.channels
+    if len(data) > _MAX_BYTES or work > _MAX_WORK or not _ends_with_last_frame(data, info):
         return None
     frames = _read(data)
     expected = (info.sample_rate, info.channels, info.samples)
@@ -105,8 +113,18 @@ def _ends_with_last_frame(data: bytes, info: StreamInfo) -> bool:
     return whole is not None and whole.num_frames == rest and not (short and short.num_frames)
 
 
-def _read(data: bytes) -> "miniaudio.DecodedSoundFile | None":
+@cache
+def _dr_flac() -> Any:
+    """Import miniaudio, which takes 0.04 s; there is no wheel for every platform."""
     try:
-        return miniaudio.flac_read_f32(data)
-    except miniaudio.MiniaudioError:
+        import miniaudio
+    except ImportError:
+        return None
+    return miniaudio
+
+
+def _read(data: bytes) -> Any:
+    try:
+        return _dr_flac().flac_read_f32(data)
+    except _dr_flac().MiniaudioError:
         return None

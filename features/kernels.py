@@ -1,8 +1,8 @@
 """Compiled loops over a block of STFT frames.
 
-Spectra are laid out [shape=(bins, frames)], so that the innermost loop of every kernel runs over
-frames: the processor handles 8 or 16 frames at a time, and each frame is still added up in a
-fixed order. A result depends on nothing but the samples: not on threads, nor on alignment.
+Spectra are laid out [shape=(bins, frames)], so that the innermost loops over them run over frames:
+the processor handles 8 or 16 frames at a time, and each frame is still added up in a fixed order. A
+result depends on nothing but the samples: not on threads, nor on alignment.
 
 Each kernel has one explicit signature. It is compiled, or loaded from numba's cache, when this
 module is imported, and never again; no array type can set off another compilation in a worker.
@@ -27,9 +27,9 @@ _TWO: Final = np.float32(2.0)
 _THREE: Final = np.float32(3.0)
 _FOUR: Final = np.float32(4.0)
 #: Samples up to it count as 0 in zero crossings, as in librosa.
-SILENCE: Final = np.float32(1e-10)
+_SILENCE: Final = np.float32(1e-10)
 #: Sums below it count as 0, as in librosa.
-TINY: Final = np.finfo(np.float32).tiny
+_TINY: Final = np.finfo(np.float32).tiny
 _ROLL_PERCENT: Final = np.float32(0.85)
 #: Rounding noise in a bin of a float32 transform, relative to the root mean square of all bins.
 _NOISE: Final = 2.2 * 2.0**-24
@@ -81,7 +81,7 @@ def hop_sums(hops: Float32s, energy: Float64s, crossings: Float64s) -> None:
             squares += hops[hop, i] * hops[hop, i]
         count = np.int32(0)
         for i in range(hops.shape[1] - 1):
-            count += np.int32((hops[hop, i] < -SILENCE) != (hops[hop, i + 1] < -SILENCE))
+            count += np.int32((hops[hop, i] < -_SILENCE) != (hops[hop, i + 1] < -_SILENCE))
         energy[hop] = squares
         crossings[hop] = count
 
@@ -105,7 +105,7 @@ def waveform(hops: Float32s, rms: Float64s, crossing_rate: Float64s) -> None:
     across = np.zeros(hops.shape[0])
     for hop in range(hops.shape[0] - 1):
         last, first = hops[hop, hops.shape[1] - 1], hops[hop + 1, 0]
-        across[hop] = np.int32((last < -SILENCE) != (first < -SILENCE))
+        across[hop] = np.int32((last < -_SILENCE) != (first < -_SILENCE))
     samples = 4 * hops.shape[1]
     for t in range(rms.shape[0]):
         squares = energy[t] + energy[t + 1] + energy[t + 2] + energy[t + 3]
@@ -220,7 +220,7 @@ def spectral_shape(S: Float32s, shape: Float64s, noisy: NDArray[np.bool_]) -> No
     centroid, noise = np.empty(count, np.float32), np.empty(count, np.float32)
     threshold = np.empty(count, np.float32)
     for t in range(count):
-        shape[0, t] = weighted[t] / (_ONE if total[t] < TINY else total[t])
+        shape[0, t] = weighted[t] / (_ONE if total[t] < _TINY else total[t])
         centroid[t] = shape[0, t]
         noise[t] = _NOISE * np.sqrt(squares[t] / S.shape[0]) + _LEAST_NOISE
         threshold[t] = _ROLL_PERCENT * running[t]
@@ -228,7 +228,7 @@ def spectral_shape(S: Float32s, shape: Float64s, noisy: NDArray[np.bool_]) -> No
     again, below = np.zeros(count, np.float32), np.zeros(count, np.float32)
     second_moments(S, centroid, noise, threshold, again, spread, bias, below)
     for t in range(count):
-        shape[1, t] = np.sqrt(spread[t] / (_ONE if total[t] < TINY else total[t]))
+        shape[1, t] = np.sqrt(spread[t] / (_ONE if total[t] < _TINY else total[t]))
         shape[2, t] = below[t]
         power = np.float64(noise[t]) * np.float64(noise[t])
         noisy[t] = power * bias[t] > _TOLERANCE * spread[t] or total[t] < _FAINT
@@ -270,7 +270,7 @@ def chroma(S: Float32s, weights: Float32s, first: int, out: Float32s) -> None:
         largest = _ZERO
         for c in range(weights.shape[0]):
             largest = max(largest, out[c, first + t])
-        length = _ONE if largest < TINY else largest
+        length = _ONE if largest < _TINY else largest
         for c in range(weights.shape[0]):
             out[c, first + t] /= length
 

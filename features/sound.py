@@ -1,4 +1,4 @@
-"""Open audio by libsndfile for reading from beginning to end; the one way in for all callers."""
+"""Open audio by libsndfile for reading from beginning to end, as all callers do."""
 
 import io
 import os

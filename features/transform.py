@@ -60,7 +60,8 @@ def pack(hops: Float32s, window: Float32s, turned: Float32s, z: Float32s) -> Non
     window
         Window [shape=(2048,)].
     turned
-        Zeros in the columns behind those of the hops, to work in [shape=(512, LANES + 3)].
+        To work in, finite: the columns behind those of the hops are transformed, too, for nothing
+        [shape=(512, LANES + 3)].
     z
         The result, real parts before imaginary ones [shape=(2 * 1024 * LANES,)].
     """

@@ -39,7 +39,8 @@ class PromptTables(TableManager):
     async def on_start(self) -> None:
         """Subscribe to the changelogs, and begin to recover them."""
         await self._update_channels()
-        await self.recovery.start()
+        if not self.should_stop:
+            await self.recovery.start()
 
 
 def without_stale(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from features import decode
+from features import decode, flac
 from features.flac import HEAD_BYTES, decode_flac, stream_info
 from schemas.errors import CorruptAudio
 from tests.audio import Frames, encode, music, noise, patched
@@ -95,6 +95,56 @@ def test_whatever_is_damaged_gives_no_other_samples() -> None:
             taken += 1
             np.testing.assert_array_equal(frames.ravel(), expected)
     assert 0 < taken < 2_000
+
+
+def crc(data: bytes, bits: int, polynomial: int) -> bytes:
+    """Return the checksum of FLAC's frame headers (8 bits) and frames (16 bits)."""
+    value = 0
+    for byte in data:
+        value ^= byte << bits - 8
+        for _ in range(8):
+            value = value << 1 ^ (polynomial if value >> bits - 1 else 0)
+            value &= (1 << bits) - 1
+    return value.to_bytes(bits // 8)
+
+
+def silent_frame(number: int, samples: int, channels: int) -> bytes:
+    """Make a frame of 16-bit silence, a few bytes for any number of samples."""
+    header = b"\xff\xf8" + bytes([0x70, channels - 1 << 4 | 0x8, number])
+    header += (samples - 1).to_bytes(2)
+    frame = header + crc(header, 8, 0x07) + channels * bytes(3)
+    return frame + crc(frame, 16, 0x8005)
+
+
+def head(block: int, rate: int, channels: int, depth: int, samples: int) -> bytes:
+    shape = (rate << 44 | channels - 1 << 41 | depth - 1 << 36 | samples).to_bytes(8)
+    sizes = 2 * block.to_bytes(2) + bytes(6)
+    return b"fLaC\x80\0\0\x22" + sizes + shape + bytes(16)
+
+
+def test_frames_that_do_not_count_cannot_take_forever() -> None:
+    frame = silent_frame(0, 65_535, 8)
+    data = head(65_535, RATE, 8, 16, 65_535) + 5_000 * (frame[:-1] + b"?") + frame
+    assert quickly(data[:HEAD_BYTES] + frame) is not None
+    start = time.process_time()
+    assert quickly(data) is None
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(("rate", "depth"), [(0, 16), (RATE, 12), (RATE, 20)])
+def test_what_libsndfile_does_not_know_is_refused_as_before(rate: int, depth: int) -> None:
+    data = head(4_096, rate, 1, depth, 4_096) + silent_frame(0, 4_096, 1)
+    assert stream_info(head(4_096, RATE, 1, 16, 4_096)) is not None
+    assert stream_info(data) is None
+    with pytest.raises(CorruptAudio):
+        decode(data)
+
+
+def test_without_miniaudio_libsndfile_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = decode(FLAC).samples
+    monkeypatch.setattr(flac, "_dr_flac", lambda: None)
+    assert quickly(FLAC) is None
+    np.testing.assert_array_equal(decode(FLAC).samples, expected)
 
 
 def test_a_message_of_nothing_but_sync_bytes_takes_no_time() -> None:
