@@ -158,18 +158,18 @@ def unpack(
 def transform(
     hops: Float32s, window: Float32s, roots: Float32s, order: NDArray[np.int64], S: Float32s
 ) -> None:
-    """Do all of it, `LANES` frames at a time.
+    """Compute the magnitudes of the spectra of overlapping frames, `LANES` of them at a time.
 
     Parameters
     ----------
     hops
-        Samples [shape=(frames + 3, 512)].
+        Samples [shape=(frames + 3, 512)]; a frame is four hops.
     window
         Window [shape=(2048,)].
     roots, order
         As the functions of these names return.
     S
-        The magnitudes [shape=(1025, frames)].
+        The result [shape=(1025, frames)].
     """
     turned = np.zeros((HOP_LENGTH, LANES + OVERLAP), np.float32)
     z, other = np.empty(2 * _PLANE, np.float32), np.empty(2 * _PLANE, np.float32)
@@ -183,20 +183,9 @@ def transform(
 
 
 def magnitudes(hops: Float32s, window: Float32s) -> Float32s:
-    """Return the magnitudes of the spectra of overlapping frames.
+    """Return what `transform` makes of hops and a window [shape=(1025, frames)].
 
     Magnitudes below 1e-19 come out as 0, because their squares do.
-
-    Parameters
-    ----------
-    hops
-        Samples [shape=(frames + 3, 512)].
-    window
-        Window [shape=(2048,)].
-
-    Returns
-    -------
-    Magnitudes [shape=(1025, frames)].
     """
     S = np.empty((N_BINS, len(hops) - OVERLAP), np.float32)
     transform(hops, window, roots(), order(), S)
