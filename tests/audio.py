@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Frames = NDArray[np.float32]
 Integers = NDArray[np.int16]
 
+#: Place of the low 32 of the 36 bits that state the number of samples in a FLAC stream.
+FLAC_LENGTH = 22
+
 
 def noise(seconds: float, sample_rate: int, channels: int = 1, seed: int = 0) -> Frames:
     """Make white noise, full scale at most."""

@@ -11,7 +11,7 @@ import soundfile
 from features import decode, flac
 from features.flac import HEAD_BYTES, decode_flac, stream_info
 from schemas.errors import CorruptAudio
-from tests.audio import Frames, encode, music, noise, patched
+from tests.audio import FLAC_LENGTH, Frames, encode, music, noise, patched
 
 pytest.importorskip("miniaudio", reason="no wheel for this platform: libsndfile decodes all")
 
@@ -22,7 +22,6 @@ FLAC = encode(Y, RATE, "FLAC", "PCM_16")
 SHORT = encode(noise(1_000 / RATE, RATE), RATE, "FLAC", "PCM_16")
 ONE_BLOCK = encode(noise(4_096 / RATE, RATE), RATE, "FLAC", "PCM_16")
 
-LENGTH = 22  #: low 32 of the 36 bits that state the number of samples
 LARGEST_BLOCK = 10
 
 
@@ -60,7 +59,7 @@ def test_what_follows_the_last_frame_is_left_to_libsndfile(whole: bytes, more: b
 
 @pytest.mark.parametrize("claimed", [0, 1, 4_096, 20_480, RATE - 1, RATE + 1, 30_000, 1 << 31])
 def test_a_wrong_length_is_left_to_libsndfile(claimed: int) -> None:
-    assert quickly(patched(FLAC, LENGTH, claimed.to_bytes(4))) is None
+    assert quickly(patched(FLAC, FLAC_LENGTH, claimed.to_bytes(4))) is None
 
 
 @pytest.mark.parametrize("size", [0, 4, HEAD_BYTES - 1, HEAD_BYTES, 1_000, -100, -2, -1])
