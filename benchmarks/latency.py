@@ -22,7 +22,7 @@ from benchmarks.load import WINDOW_SECONDS, Load, encoded, listen
 from benchmarks.pipeline import Case, run
 from benchmarks.system import System, running_system
 from schemas import AudioChunk
-from services.commands.kafka_io import chunk_producer, send_chunk
+from services.kafka.clients import chunk_producer, send_chunk
 
 REPORT: Final = report.FOLDER / "latency.json"
 _IDLE_STREAMS: Final = 6

@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from schemas import AudioChunk
-from services.commands.kafka_io import TopicReader, send_chunk
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.clients import TopicReader, send_chunk
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.audio import encode, integers, music
 
 Codec = Literal["flac", "pcm"]

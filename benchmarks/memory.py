@@ -14,7 +14,7 @@ from typing import Final
 from benchmarks import report
 from benchmarks.load import Load, encoded, listen, send
 from benchmarks.system import System, running_system
-from services.commands.kafka_io import chunk_producer
+from services.kafka.clients import chunk_producer
 
 REPORT: Final = report.FOLDER / "memory.json"
 _SERVICES: Final = ("extractor", "classifier")

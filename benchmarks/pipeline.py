@@ -18,7 +18,7 @@ import msgspec
 from benchmarks import report
 from benchmarks.load import Codec, Load, encoded, listen, send
 from benchmarks.system import MODEL, System, running_system
-from services.commands.kafka_io import chunk_producer
+from services.kafka.clients import chunk_producer
 
 REPORT: Final = report.FOLDER / "pipeline.json"
 

@@ -17,7 +17,7 @@ from features import FeatureSet, Samples
 from schemas import AudioChunk, Origin, encode_chunk_headers
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import advance
-from services.runtime.records import Record
+from services.processing.records import Record
 
 _INPUTS: Final = ((22_050, 1), (44_100, 1), (44_100, 2), (48_000, 2))
 _CHUNKS: Final = 12

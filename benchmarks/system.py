@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.load import Load, listen, send
-from services.commands.kafka_io import chunk_producer
-from services.commands.stack import start_worker, stop_workers, worker_environment
-from services.runtime.embedded_broker import SESSION_TIMEOUT_SECONDS, embedded_broker
-from services.runtime.settings import Settings, load_settings
-from services.runtime.topics import create_topics
+from services.console.stack import start_worker, stop_workers, worker_environment
+from services.kafka.clients import chunk_producer
+from services.kafka.embedded_broker import SESSION_TIMEOUT_SECONDS, embedded_broker
+from services.kafka.topics import create_topics
+from services.settings import Settings, load_settings
 
 #: Its feature set, librosa-52, is the one that the targets are stated for.
 MODEL: Final = "discriminant-librosa-52"

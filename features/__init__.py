@@ -3,9 +3,9 @@
 Pure functions of their arguments: no Kafka, no settings, no clock.
 """
 
-from features.decode import MAX_SECONDS, Audio, Samples, check_shape, decode, read_file
 from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
-from features.sound import open_sound
+from features.formats.decode import MAX_SECONDS, Audio, Samples, check_shape, decode, read_file
+from features.formats.sound_file import open_sound
 from features.windows import (
     FLOOR_DBFS,
     MIN_WINDOW_SECONDS,

@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features import log_mel, musicnn, spectral
-from features.decode import Samples
-from features.filter_banks import N_FFT, SAMPLE_RATE
+from features.descriptors import spectral
+from features.descriptors.filter_banks import N_FFT, SAMPLE_RATE
+from features.embeddings import log_mel, musicnn
+from features.formats.decode import Samples
 from schemas.errors import InvalidSamples
 
 WINDOW_SECONDS: Final = 3.0

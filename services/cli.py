@@ -20,7 +20,7 @@ import typer
 
 from schemas.errors import GenrestreamError
 from services.commands.dead_letters import app as dead_letters
-from services.commands.running import run as _run
+from services.console.running import run as _run
 
 app = typer.Typer(
     name="genrestream",
@@ -107,7 +107,7 @@ def up(
 @worker.command("extractor")
 def worker_extractor(model: ModelName = None) -> None:
     """Turn audio.chunks into audio.features."""
-    from services.commands.workers import run_extractor
+    from services.commands.worker import run_extractor
 
     run_extractor(_settings(model=model))
 
@@ -115,7 +115,7 @@ def worker_extractor(model: ModelName = None) -> None:
 @worker.command("classifier")
 def worker_classifier(model: ModelName = None) -> None:
     """Turn audio.features into genre.predictions."""
-    from services.commands.workers import run_classifier
+    from services.commands.worker import run_classifier
 
     run_classifier(_settings(model=model))
 
@@ -126,7 +126,7 @@ def topics_create(
     replication_factor: Annotated[int | None, typer.Option(help="Of each topic.", min=1)] = None,
 ) -> None:
     """Create the topics that do not exist yet, and list all with their partitions."""
-    from services.runtime.topics import create_topics
+    from services.kafka.topics import create_topics
 
     settings = _settings(partitions=partitions, replication_factor=replication_factor)
     for name, count in _run(create_topics(settings)).items():
@@ -168,7 +168,7 @@ def produce(
 
     ffmpeg -i http://…/radio.mp3 -f s16le -ar 22050 -ac 1 - | genrestream produce - --pcm 22050:1
     """
-    from services.commands import producing
+    from services.commands import produce as producing
 
     request = producing.ProduceRequest(
         sources, stream_id, chunk_seconds, realtime, codec.value, pcm
@@ -187,7 +187,7 @@ def listen(
     ] = False,
 ) -> None:
     """Print predictions as they arrive, until Ctrl-C."""
-    from services.commands.listening import listen as run
+    from services.commands.listen import listen as run
 
     _run(run(_settings(), stream_id, json_lines, from_beginning), ends_by_signal=True)
 
@@ -214,7 +214,7 @@ def classify(
 
     For example: genrestream classify --labels-from-dirs genres/
     """
-    from services.commands import classifying
+    from services.commands import classify as classifying
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_by_signal)
@@ -259,7 +259,7 @@ def settings(json_lines: Json = False) -> None:
     """List the settings: environment variable, value and meaning."""
     import json
 
-    from services.runtime.settings import Settings, variable_names
+    from services.settings import Settings, variable_names
 
     current = _settings()
     rows = [
@@ -276,7 +276,7 @@ def settings(json_lines: Json = False) -> None:
 
 
 def _settings(**overrides: Any) -> Any:
-    from services.runtime.settings import load_settings
+    from services.settings import load_settings
 
     return load_settings(**overrides)
 

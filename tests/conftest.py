@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from services.runtime.embedded_broker import embedded_broker
+from services.kafka.embedded_broker import embedded_broker
 from tests.faults.brokers import Broker, start_kafka
 from tests.faults.kafka import KafkaUnavailable
 

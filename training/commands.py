@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas.errors import AudioError
-from training import splits as splits_
-from training.audio_folders import AudioFile, Skipped, audio_below, copies, find_audio
-from training.datasets import Dataset, join
+from training.data import splits as splits_
+from training.data.audio_folders import AudioFile, Skipped, audio_below, copies, find_audio
+from training.data.datasets import Dataset, join
+from training.data.splits import Split
+from training.data.tables import load_table, recipe
 from training.errors import DataError
-from training.splits import Split
-from training.tables import load_table, recipe
 
 
 def extract(
@@ -29,7 +29,7 @@ def extract(
     processes: int | None,
 ) -> None:
     """Extract a folder into a table; a stopped run goes on where it was."""
-    from training import extraction
+    from training.data import extraction
 
     window = window_seconds or recipe(feature_set).window_seconds
     extraction.check_output(output)
@@ -58,7 +58,7 @@ def extract(
 
 def spectrogram(source: Path, output: Path) -> None:
     """Draw one file, or every file below a folder."""
-    from training.spectrograms import draw_file
+    from training.data.spectrograms import draw_file
 
     files = _sources(source)
     skipped = []
@@ -120,11 +120,11 @@ def train(
     unknown_below: float = 0.0,
 ) -> None:
     """Fit, export and write ``output`` with its card, plots and tables beside it."""
-    from training import fitting
-    from training.artists import read_artists
-    from training.cards import card
-    from training.evaluation import parse_model
-    from training.other_sounds import other_features
+    from training.data.artists import read_artists
+    from training.data.other_sounds import other_features
+    from training.evaluation.onnx_evaluation import parse_model
+    from training.models import fitting
+    from training.shipped.cards import card
 
     if output.suffix != ".onnx":
         raise DataError(f"cannot write {output.name}: name an .onnx file")
@@ -157,7 +157,7 @@ def train(
 
 
 def _search(estimator: str, data: Dataset, split: Split, seed: int, output: Path) -> dict[str, Any]:
-    from training.search import search
+    from training.models.grid_search import search
 
     best, table = search(estimator, data, split, seed)
     table.to_csv(output.with_suffix(".search.csv"), index=False)
@@ -166,7 +166,7 @@ def _search(estimator: str, data: Dataset, split: Split, seed: int, output: Path
 
 
 def _write_learning_curve(estimator: object, output: Path) -> None:
-    from training import plots
+    from training.evaluation import plots
 
     history = getattr(estimator, "history_", None)
     if history:
@@ -185,7 +185,8 @@ def evaluate(
     seed: int,
 ) -> None:
     """Evaluate an ONNX file into ``report.html`` and ``report.json``."""
-    from training import evaluation, report
+    from training.evaluation import onnx_evaluation as evaluation
+    from training.evaluation import report
 
     model = evaluation.load_model(model_path)
     metadata = model.metadata
@@ -211,7 +212,7 @@ def evaluate(
 
 def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool) -> None:
     """Repeat the study and write its report."""
-    from training.study import repeat, write_report
+    from training.evaluation.study import repeat, write_report
 
     with _progress() as progress:
         task = progress.add_task("study", total=None)
@@ -228,8 +229,8 @@ def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool
 
 def train_shipped(data: Path, output: Path, only: str | None) -> None:
     """Make the shipped models again."""
-    from training import heads
-    from training.shipped import SHIPPED, make
+    from training.shipped import heads
+    from training.shipped.table_models import SHIPPED, make
 
     names = [*(shipped.name for shipped in SHIPPED), heads.NAME]
     if only is not None and only not in names:
@@ -243,7 +244,7 @@ def train_shipped(data: Path, output: Path, only: str | None) -> None:
 
 
 def _train_head(data: Path, output: Path) -> None:
-    from training import heads
+    from training.shipped import heads
 
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / f"{heads.FEATURE_SET}.parquet"
@@ -255,7 +256,8 @@ def _train_head(data: Path, output: Path) -> None:
 
 def build_musicnn(wheel: Path | None, output: Path) -> None:
     """Make the ONNX file of `musicnn-200` again."""
-    from training import checkpoint, embedding
+    from training.networks import musicnn_checkpoint as checkpoint
+    from training.networks import musicnn_file as embedding
 
     with tempfile.TemporaryDirectory() as folder:
         source = wheel or checkpoint.download(Path(folder))

@@ -1,15 +1,15 @@
 """The classifier as a faust app: ``audio.features`` to ``genre.predictions``."""
 
 from schemas import SILENCE
-from services.classifier.batching import rows_are_independent
-from services.classifier.core import Classifier
+from services.classifier.classifier import Classifier
 from services.classifier.model import Model
-from services.runtime.app import create_app
-from services.runtime.consumer import App
-from services.runtime.core import Outputs
-from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.classifier.row_independence import rows_are_independent
+from services.kafka.faust_app import create_app
+from services.kafka.faust_fixes import App
+from services.kafka.topics import Topics
+from services.observing.worker_metrics import Metrics
+from services.processing.core import Outputs
+from services.settings import Settings
 
 
 def classifier_group(settings: Settings, model: Model) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.commands.running import run
+from services.console.running import run
 
 if TYPE_CHECKING:
-    from services.commands.letters import Filter, Letter
-    from services.commands.replaying import Selection
-    from services.runtime.settings import Settings
+    from services.dead_letters.letters import Filter, Letter
+    from services.dead_letters.replaying import Selection
+    from services.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,7 +66,7 @@ def list_command(
 
     genrestream dead-letters list --count
     """
-    from services.commands import inspecting
+    from services.dead_letters import inspecting
 
     wanted = _filter([], error, service, topic, stream_id, since)
     if count:
@@ -90,8 +90,8 @@ def show(
 
     For example: genrestream dead-letters show 1:57 --output chunk.flac
     """
-    from services.commands import inspecting
-    from services.commands.letters import parse_place
+    from services.dead_letters import inspecting
+    from services.dead_letters.letters import parse_place
 
     run(inspecting.show_letter(_settings(), parse_place(place), output, json_lines))
 
@@ -130,7 +130,7 @@ def replay(
     genrestream dead-letters replay 1:57 1:58 --yes
     """
     from schemas.errors import SettingsError
-    from services.commands import replaying
+    from services.dead_letters import replaying
 
     wanted = _filter(places or [], error, service, topic, stream_id, since)
     if wanted.is_open == (not everything):
@@ -149,8 +149,8 @@ def replay(
 
 
 def _send(settings: "Settings", letters: tuple["Letter", ...], json_lines: bool) -> None:
-    from services.commands.inspecting import replay_line
-    from services.commands.replaying import Replay, replay
+    from services.dead_letters.inspecting import replay_line
+    from services.dead_letters.replaying import Replay, replay
 
     sent = 0
 
@@ -167,7 +167,7 @@ def _send(settings: "Settings", letters: tuple["Letter", ...], json_lines: bool)
 
 def _explain(selection: "Selection", wanted: "Filter") -> None:
     """Say what is left out, and why."""
-    from services.commands.letters import NoSuchLetter
+    from services.dead_letters.letters import NoSuchLetter
 
     found = {
         letter.place
@@ -201,8 +201,8 @@ _NAMED = 5
 
 
 def _print_letters(settings: "Settings", letters: tuple["Letter", ...], json_lines: bool) -> None:
-    from services.commands.inspecting import print_letters
-    from services.commands.replaying import read_replays
+    from services.dead_letters.inspecting import print_letters
+    from services.dead_letters.replaying import read_replays
 
     print_letters(letters, run(read_replays(settings)), json_lines)
     typer.echo(f"{len(letters)} dead letters would be sent back", err=True)
@@ -231,7 +231,7 @@ def _filter(
     stream_id: list[str] | None,
     since: str | None,
 ) -> "Filter":
-    from services.commands.letters import Filter, parse_place, parse_since
+    from services.dead_letters.letters import Filter, parse_place, parse_since
 
     return Filter(
         errors=frozenset(error or ()),
@@ -244,6 +244,6 @@ def _filter(
 
 
 def _settings() -> "Settings":
-    from services.runtime.settings import load_settings
+    from services.settings import load_settings
 
     return load_settings()

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from schemas import GenrePrediction, decode_event, header
 from schemas.errors import GenrestreamError
-from services.commands.chunking import audio_files, chunk_file
-from services.commands.display import print_json, print_prediction
-from services.commands.kafka_io import TopicReader, chunk_producer, send_chunk
-from services.commands.stack import Stack, running_stack
-from services.commands.synthesis import SAMPLE_RATE, synthesise_clip
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.console.audio_chunks import audio_files, chunk_file
+from services.console.display import print_json, print_prediction
+from services.console.stack import Stack, running_stack
+from services.console.synthesis import SAMPLE_RATE, synthesise_clip
+from services.kafka.clients import TopicReader, chunk_producer, send_chunk
+from services.kafka.topics import Topics
+from services.settings import Settings
 
 #: So long without any prediction, and the demo gives up; a cold start compiles for half a minute.
 _PATIENCE_SECONDS = 180.0

@@ -14,12 +14,12 @@ from schemas.errors import GenrestreamError, SettingsError
 from services.classifier.agent import classifier_group
 from services.classifier.model import load_model
 from services.extractor.agent import extractor_group
-from services.runtime.http_port import Answer, serve
-from services.runtime.lag import LagReader, PartitionLag, read_once
-from services.runtime.logs import log_configuration
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics, require_topics
-from services.runtime.watch import build_info, group_lag
+from services.kafka.group_lag import LagReader, PartitionLag, read_once
+from services.kafka.topics import Topics, require_topics
+from services.kafka.watch import build_info, group_lag
+from services.observing.http_port import Answer, serve
+from services.observing.logs import log_configuration
+from services.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ import asyncio
 
 from rich.console import Console
 
-from services.commands.stack import running_stack
-from services.runtime.settings import DEFAULT_BOOTSTRAP_SERVERS, Settings
-from services.runtime.topics import Topics
+from services.console.stack import running_stack
+from services.kafka.topics import Topics
+from services.settings import DEFAULT_BOOTSTRAP_SERVERS, Settings
 
 _USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold] with model \
 {model}, until Ctrl-C. Audio sent before the workers are ready waits in the log.

@@ -1,14 +1,14 @@
 """The extractor as a faust app: ``audio.chunks`` to ``audio.features``."""
 
 from features import feature_set
-from services.extractor.core import Extractor
+from services.extractor.extractor import Extractor
 from services.extractor.state import Recipe
-from services.runtime.app import create_app
-from services.runtime.consumer import App
-from services.runtime.core import Outputs
-from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.faust_app import create_app
+from services.kafka.faust_fixes import App
+from services.kafka.topics import Topics
+from services.observing.worker_metrics import Metrics
+from services.processing.core import Outputs
+from services.settings import Settings
 
 
 def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:

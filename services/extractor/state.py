@@ -9,7 +9,7 @@ from schemas import Origin
 from services.extractor.chain import Chain
 from services.extractor.numbering import Numbering
 from services.extractor.pending import Pending
-from services.runtime.records import Record
+from services.processing.records import Record
 
 
 @dataclass(frozen=True, slots=True)

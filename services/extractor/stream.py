@@ -36,7 +36,7 @@ from services.extractor.numbering import Arrival, count, judge, missing_before
 from services.extractor.pending import Pending
 from services.extractor.state import Cursor, Heard, Recipe, StreamState, begin, resume
 from services.extractor.vectors import end_markers, vector
-from services.runtime.records import DeadLetter, Record, Step
+from services.processing.records import DeadLetter, Record, Step
 
 ExtractorStep = Step[StreamState, Cursor, FeatureVector]
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.runtime.settings import Settings
+from services.settings import Settings
 from tests.broker.harness import fresh_settings, running_workers
 
 

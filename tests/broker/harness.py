@@ -16,10 +16,10 @@ from aiokafka import AIOKafkaProducer
 from numpy.typing import NDArray
 
 from schemas import GenrePrediction, decode_event, header
-from services.commands.kafka_io import TopicReader
-from services.commands.stack import start_worker, stop_workers, worker_environment
-from services.runtime.settings import MAX_MESSAGE_BYTES, Settings, load_settings
-from services.runtime.topics import Topics, create_topics
+from services.console.stack import start_worker, stop_workers, worker_environment
+from services.kafka.clients import TopicReader
+from services.kafka.topics import Topics, create_topics
+from services.settings import MAX_MESSAGE_BYTES, Settings, load_settings
 
 SAMPLE_RATE = 22_050
 DEADLINE_SECONDS = 60.0

@@ -10,9 +10,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.commands.stack import start_worker, stop_workers, worker_environment
-from services.runtime.embedded_broker import HOST, free_port
-from services.runtime.settings import Settings
+from services.console.stack import start_worker, stop_workers, worker_environment
+from services.kafka.embedded_broker import HOST, free_port
+from services.settings import Settings
 from tests.broker.shell import genrestream
 
 

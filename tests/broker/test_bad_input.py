@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from schemas import header
-from services.runtime.settings import Settings
+from services.settings import Settings
 from tests.broker.harness import (
     SAMPLE_RATE,
     Collected,
@@ -23,7 +23,7 @@ from tests.broker.harness import (
     pcm_stream,
     run,
 )
-from tests.runtime.test_record_batches import BadName
+from tests.kafka.test_aiokafka_fixes import BadName
 
 pytestmark = pytest.mark.broker
 

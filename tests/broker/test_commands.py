@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.runtime.settings import Settings
+from services.settings import Settings
 from tests.broker.harness import music
 from tests.broker.shell import genrestream, running
 

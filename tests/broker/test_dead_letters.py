@@ -15,9 +15,9 @@ import pytest
 
 from schemas import Origin, dead_letter_headers
 from schemas.errors import CorruptAudio
-from services.commands.kafka_io import reading
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.clients import reading
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.broker.harness import (
     Message,
     encoded,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.runtime.embedded_broker import embedded_broker, free_port
+from services.kafka.embedded_broker import embedded_broker, free_port
 from tests.broker.shell import genrestream
 
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from schemas import GENRES, GenrePrediction, decode_event
 from services.cli import app
-from services.commands.kafka_io import TopicReader
-from services.commands.stack import start_worker, stop_workers, worker_environment
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.console.stack import start_worker, stop_workers, worker_environment
+from services.kafka.clients import TopicReader
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.audio import noise, tone
 from tests.broker.harness import DEADLINE_SECONDS, Message, encoded, fresh_settings, send
-from training.cli import register
+from training.command_line import register
 
 pytestmark = pytest.mark.broker
 

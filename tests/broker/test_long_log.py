@@ -4,10 +4,10 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 
-from services.commands.kafka_io import reading
-from services.runtime.embedded_broker import embedded_broker
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.clients import reading
+from services.kafka.embedded_broker import embedded_broker
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.broker.harness import fresh_settings
 
 BATCHES = 40_000

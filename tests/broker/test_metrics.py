@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from services.commands.stack import worker_environment
-from services.runtime.embedded_broker import free_port
-from services.runtime.settings import Settings
+from services.console.stack import worker_environment
+from services.kafka.embedded_broker import free_port
+from services.settings import Settings
 from tests.broker.harness import (
     SAMPLE_RATE,
     Collected,

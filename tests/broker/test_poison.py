@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.commands.kafka_io import reading
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.clients import reading
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.audio import patched
 from tests.broker.harness import (
     SAMPLE_RATE,

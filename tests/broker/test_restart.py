@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schemas import encode_event
-from services.commands.stack import start_worker, worker_environment
-from services.runtime.settings import Settings
+from services.console.stack import start_worker, worker_environment
+from services.settings import Settings
 from tests.broker.harness import (
     SAMPLE_RATE,
     Collected,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from services.runtime.settings import Settings
+from services.settings import Settings
 from tests.broker.harness import SAMPLE_RATE, fresh_settings, music
 from tests.broker.shell import children, running, wait_until
 

@@ -9,13 +9,13 @@ import pytest
 
 from features import Audio, decode, feature_set, split
 from schemas import Origin, encode_event
-from services.classifier.core import Classifier
+from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
-from services.commands.kafka_io import TopicReader
-from services.commands.stack import start_worker, worker_environment
+from services.console.stack import start_worker, worker_environment
 from services.extractor.vectors import vector
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.clients import TopicReader
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.broker.harness import (
     SAMPLE_RATE,
     Collected,

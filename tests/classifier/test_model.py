@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 from features import feature_set
 from schemas import GENRES, ModelMetadata
 from schemas.errors import ModelError
-from services.classifier.batching import rows_are_independent
 from services.classifier.model import Model, load_model, require_feature_set
-from services.runtime.settings import model_path
+from services.classifier.row_independence import rows_are_independent
+from services.settings import model_path
 
 NAMES = feature_set("seed-25").names
 METADATA = ModelMetadata(

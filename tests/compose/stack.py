@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.runtime.embedded_broker import free_port
+from services.kafka.embedded_broker import free_port
 from tests.compose.images import ROOT, build_ours, docker, kafka_image
 from tests.faults.harness import Crew
 

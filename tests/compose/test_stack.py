@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from schemas import GenrePrediction, decode_event
-from services.commands.kafka_io import TopicReader
-from services.runtime.settings import Settings, load_settings
-from services.runtime.topics import Topics
+from services.kafka.clients import TopicReader
+from services.kafka.topics import Topics
+from services.settings import Settings, load_settings
 from tests.broker.harness import Message, encoded, music, pcm_stream, run
 from tests.compose.stack import SERVICES, ContainerCrew, Stack, wait_for
 from tests.faults.harness import Outcome, running

@@ -10,7 +10,7 @@ import yaml
 from services.classifier.agent import classifier_group
 from services.classifier.model import load_model
 from services.extractor.agent import extractor_group
-from services.runtime.settings import Settings, load_settings
+from services.settings import Settings, load_settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from prometheus_client.metrics_core import Metric
 
-from services.runtime.health import Health
-from services.runtime.lag import LagReader, PartitionLag
-from services.runtime.metrics import Metrics
-from services.runtime.settings import load_settings
-from services.runtime.watch import Watch, WorkerCollector
+from services.kafka.group_lag import LagReader, PartitionLag
+from services.kafka.watch import Watch, WorkerCollector
+from services.observing.liveness import Health
+from services.observing.worker_metrics import Metrics
+from services.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())

@@ -10,7 +10,7 @@ from features import FeatureSet, Samples
 from schemas import AudioChunk, FeatureVector, Headers, Origin, encode_chunk_headers
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import ExtractorStep, advance
-from services.runtime.records import Record
+from services.processing.records import Record
 from tests.audio import Integers, encode
 
 Codec = Literal["pcm", "wav", "flac"]

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import AudioChunk, FeatureVector, encode_event
-from services.extractor.core import Extractor
+from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, StreamState
 from services.extractor.stream import ExtractorStep
-from services.runtime.records import Record
+from services.processing.records import Record
 from tests.audio import integers, noise
 from tests.extractor.streams import END, RECIPE, chunk, record
 

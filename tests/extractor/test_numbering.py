@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import AudioChunk, FeatureVector
-from services.extractor.core import Extractor
+from services.extractor.extractor import Extractor
 from services.extractor.state import StreamState
 from services.extractor.stream import ExtractorStep, advance, close
 from tests.audio import integers, noise

@@ -7,10 +7,10 @@ import pytest
 
 from features import FLOOR_DBFS
 from schemas import AudioChunk, Origin
-from services.extractor.core import Extractor
+from services.extractor.extractor import Extractor
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import ExtractorStep, advance, close
-from services.runtime.records import Record
+from services.processing.records import Record
 from tests.audio import integers, noise
 from tests.extractor.streams import CHEAP, END, RECIPE, chunk, record, run, vectors
 

@@ -11,7 +11,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.runtime.embedded_broker import HOST, free_port
+from services.kafka.embedded_broker import HOST, free_port
 from tests.faults.kafka import SETTINGS, KafkaUnavailable
 
 IMAGE: Final = "apache/kafka:4.1.0"

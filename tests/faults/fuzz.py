@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from schemas import Origin, decode_dead_letter, encode_event
-from services.classifier.core import Classifier
+from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
-from services.commands.kafka_io import reading
 from services.extractor.agent import create_recipe
-from services.extractor.core import Extractor
-from services.runtime.core import Core
-from services.runtime.embedded_broker import embedded_broker
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.extractor.extractor import Extractor
+from services.kafka.clients import reading
+from services.kafka.embedded_broker import embedded_broker
+from services.kafka.topics import Topics
+from services.processing.core import Core
+from services.settings import Settings
 from tests.broker.harness import Message, fresh_settings, send
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew

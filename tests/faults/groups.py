@@ -7,9 +7,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.classifier.model import load_model
-from services.commands.kafka_io import reading
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics, admin_client
+from services.kafka.clients import reading
+from services.kafka.topics import Topics, admin_client
+from services.settings import Settings
 
 Offsets = dict[TopicPartition, int]
 

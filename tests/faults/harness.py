@@ -13,11 +13,11 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from schemas import FeatureVector, GenrePrediction, Origin
-from services.commands.kafka_io import TopicReader, chunk_producer, reading
-from services.commands.stack import start_worker, stop_workers, worker_environment
-from services.runtime.embedded_broker import free_port
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.console.stack import start_worker, stop_workers, worker_environment
+from services.kafka.clients import TopicReader, chunk_producer, reading
+from services.kafka.embedded_broker import free_port
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.broker.harness import Message
 from tests.broker.observing import Port
 from tests.faults.groups import connected_groups

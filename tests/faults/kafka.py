@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from services.runtime.embedded_broker import HOST, die_with_parent, free_port
+from services.kafka.embedded_broker import HOST, die_with_parent, free_port
 
 _POM: Final = Path(__file__).with_name("pom.xml")
 _CACHE: Final = Path(__file__).parents[2] / ".cache"

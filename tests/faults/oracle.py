@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas import FeatureVector, GenrePrediction, Origin, decode_event, encode_event, header
-from services.classifier.core import Classifier
+from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.extractor.agent import create_recipe
-from services.extractor.core import Extractor
-from services.runtime.core import Core
-from services.runtime.records import Record
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.extractor.extractor import Extractor
+from services.kafka.topics import Topics
+from services.processing.core import Core
+from services.processing.records import Record
+from services.settings import Settings
 
 Values = dict[str, bytes]
 

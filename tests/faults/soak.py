@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from schemas import GenrePrediction, decode_event
-from services.commands.kafka_io import chunk_producer, reading
-from services.runtime.settings import Settings
-from services.runtime.topics import Topics
+from services.kafka.clients import chunk_producer, reading
+from services.kafka.topics import Topics
+from services.settings import Settings
 from tests.audio import encode, integers, music
 from tests.broker.harness import fresh_settings
 from tests.faults.brokers import start_kafka

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from services.runtime.settings import Settings
+from services.settings import Settings
 from tests.broker.harness import fresh_settings
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import SERVICES, Outcome, Run, running

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from features import FEATURE_SETS, feature_set, kernels, transform
+from features import FEATURE_SETS, feature_set
+from features.descriptors import kernels, transform
 from tests.audio import Frames, music, noise
 
 RATE = 22_050

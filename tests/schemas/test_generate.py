@@ -15,7 +15,7 @@ from hypothesis import given
 
 from schemas import Event, FeatureVector, GenrePrediction, encode_event
 from schemas.generate import FOLDER, documents, json_schema, main, stale, write
-from services.runtime.topics import Topics
+from services.kafka.topics import Topics
 from tests.schemas.events import feature_vectors, predictions
 
 DOCUMENT: dict[str, Any] = msgspec.yaml.decode((FOLDER / "asyncapi.yaml").read_bytes())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from services.runtime.embedded_broker import HOST, free_port
+from services.kafka.embedded_broker import HOST, free_port
 from tests.faults.kafka import Kafka
 
 CERTIFICATES: Final = Path(__file__).parents[2] / "deploy" / "secure" / "certificates.sh"

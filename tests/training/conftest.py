@@ -11,7 +11,7 @@ import soundfile
 
 from features import feature_set
 from schemas import GENRES
-from training.datasets import Dataset
+from training.data.datasets import Dataset
 
 SEED_25 = feature_set("seed-25").names
 TRACKS_PER_GENRE = 12

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.log_mel import log_mel
-from services.commands import synthesis
+from features.embeddings.log_mel import log_mel
+from services.console import synthesis
 from tests.audio import clicks, music, noise, square, tone
-from training.checkpoint import read_checkpoint, unpack
+from training.networks.musicnn_checkpoint import read_checkpoint, unpack
 
 GOLDEN: Final = Path(__file__).parents[1] / "features" / "golden" / "musicnn-200.npz"
 RATE: Final = 16_000

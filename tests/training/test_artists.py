@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import make_dataset
-from training.artists import read_artists, row_weights
+from training.data.artists import read_artists, row_weights
 from training.errors import DataError
 
 

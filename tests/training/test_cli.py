@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from schemas.errors import GenrestreamError
 from tests.training.conftest import make_dataset, to_frame
-from training import cli
+from training import command_line as cli
 from training.errors import DataError, MissingExtraError, SplitError
 
 COMMANDS = ("extract", "spectrogram", "train", "evaluate", "study", "train-shipped")
@@ -48,7 +48,7 @@ def test_commands_are_there() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys, typer; from training.cli import register; register(typer.Typer()); "
+        "import sys, typer; from training.command_line import register; register(typer.Typer()); "
         "print([m for m in ('sklearn', 'pandas', 'keras', 'matplotlib', 'librosa', 'onnx') "
         "if m in sys.modules])"
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import make_dataset
-from training.discriminant import DiscriminantAnalysis
+from training.models.discriminant import DiscriminantAnalysis
 
 
 def test_without_own_covariances_it_is_linear_discriminant_analysis() -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from schemas.errors import ModelError
 from tests.training.conftest import make_dataset
-from training import plots, report
-from training.datasets import Dataset
+from training.data.datasets import Dataset
+from training.data.splits import random_split
 from training.errors import SplitError
-from training.evaluation import (
+from training.evaluation import plots, report
+from training.evaluation.onnx_evaluation import (
     OnnxModel,
     check_unseen,
     evaluate,
@@ -18,8 +19,7 @@ from training.evaluation import (
     parse_model,
     permutation_losses,
 )
-from training.fitting import fit, to_file
-from training.splits import random_split
+from training.models.fitting import fit, to_file
 
 
 @pytest.fixture(scope="module")

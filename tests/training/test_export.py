@@ -4,13 +4,13 @@ import onnxruntime
 import pytest
 
 from schemas import GENRES, INPUT_NAME, OUTPUT_NAME, ModelMetadata
-from training.datasets import Dataset
+from training.data.datasets import Dataset
+from training.data.splits import random_split
 from training.errors import ExportError
-from training.estimators import ESTIMATORS
-from training.evaluation import parse_model
-from training.export import check_parity, predictor
-from training.fitting import Fitted, fit, to_file
-from training.splits import random_split
+from training.evaluation.onnx_evaluation import parse_model
+from training.models.estimators import ESTIMATORS
+from training.models.export import check_parity, predictor
+from training.models.fitting import Fitted, fit, to_file
 
 #: So that the network's test takes seconds; determinism does not depend on how long it learns.
 FAST = {"mlp": {"epochs": 5}, "hist-gradient-boosting": {"max_iter": 3}}

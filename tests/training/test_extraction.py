@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 import features
-from training.audio_folders import AudioFile, copies, find_audio
-from training.errors import DataError
-from training.extraction import (
+from training.data.audio_folders import AudioFile, copies, find_audio
+from training.data.extraction import (
     KEY_COLUMNS,
     PartialResults,
     check_output,
@@ -18,7 +17,8 @@ from training.extraction import (
     to_table,
     write_table,
 )
-from training.tables import load_table
+from training.data.tables import load_table
+from training.errors import DataError
 
 Write = Callable[[Path, float, float], None]
 

@@ -9,15 +9,15 @@ import pytest
 
 from features import feature_set
 from schemas import GENRES
-from training.audio_folders import find_audio
-from training.datasets import Dataset, join
-from training.evaluation import OnnxModel, load_model
-from training.export import predictor
-from training.extraction import extract_file, to_table
-from training.metrics import score_tracks
-from training.shipped import MAX_BYTES, SHIPPED, Shipped, make
-from training.splits import fault_filtered
-from training.tables import load_table
+from training.data.audio_folders import find_audio
+from training.data.datasets import Dataset, join
+from training.data.extraction import extract_file, to_table
+from training.data.splits import fault_filtered
+from training.data.tables import load_table
+from training.evaluation.onnx_evaluation import OnnxModel, load_model
+from training.evaluation.scores import score_tracks
+from training.models.export import predictor
+from training.shipped.table_models import MAX_BYTES, SHIPPED, Shipped, make
 
 MODELS = Path(__file__).parents[2] / "models"
 every_model = pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.name)

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import TRACKS_PER_GENRE, make_dataset
-from training.datasets import Dataset
-from training.errors import SplitError
-from training.splits import (
+from training.data.datasets import Dataset
+from training.data.splits import (
     Split,
     artist_folds,
     check,
@@ -16,6 +15,7 @@ from training.splits import (
     random_split,
     study_split,
 )
+from training.errors import SplitError
 
 
 def copied() -> Dataset:

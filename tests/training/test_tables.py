@@ -8,9 +8,9 @@ import pytest
 
 from schemas import GENRES
 from tests.training.conftest import SEED_25, make_dataset, to_frame
-from training.datasets import Dataset, check_trainable, join
+from training.data.datasets import Dataset, check_trainable, join
+from training.data.tables import load_table, track_id
 from training.errors import DataError
-from training.tables import load_table, track_id
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 

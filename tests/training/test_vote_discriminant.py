@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import make_dataset
-from training.datasets import Dataset
-from training.export import check_parity
-from training.fitting import fit, to_file
-from training.other_sounds import KINDS, OtherFeatures, make_sounds
-from training.splits import random_split
-from training.vote_discriminant import VoteDiscriminant
+from training.data.datasets import Dataset
+from training.data.other_sounds import KINDS, OtherFeatures, make_sounds
+from training.data.splits import random_split
+from training.models.export import check_parity
+from training.models.fitting import fit, to_file
+from training.models.vote_discriminant import VoteDiscriminant
 
 
 def others_like(data: Dataset, distance: float) -> OtherFeatures:

@@ -1,0 +1,98 @@
+"""Measure `musicnn-200` beside the other sets: ``python -m benchmarks.model_costs``.
+
+``--wheel`` adds the whole network, from what ``pip download --no-deps musicnn`` gets.
+
+Every round times each part once, one after another, on one thread; ratios are of one run.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import report
+from features import FEATURE_SETS, Audio, FeatureSet, feature_set, resample
+from features.embeddings import log_mel, musicnn
+from tests.audio import music
+
+RATE: Final = 44_100
+REPORT: Final = report.FOLDER / "musicnn.json"
+
+Part = Callable[[], object]
+
+
+def parts(wheel: Path | None) -> dict[str, Part]:
+    """Return what is timed, by name: each on one window of 3 s."""
+    window = Audio(music(3.0, RATE), RATE)
+    y = resample(window, log_mel.SAMPLE_RATE)
+    patch = log_mel.log_mel(y)
+    found: dict[str, Part] = {
+        "resample 44.1 kHz to 16 kHz": lambda: resample(window, log_mel.SAMPLE_RATE),
+        "log-mel": lambda: log_mel.log_mel(y),
+        "network": lambda: musicnn.embed(patch),
+    }
+    found |= {
+        f"all of {name}": partial(extract, feature_set(name), window) for name in FEATURE_SETS
+    }
+    if wheel:
+        session = whole_network(wheel)
+        feed = {musicnn.INPUT_NAME: patch[np.newaxis]}
+        found["whole network, as published"] = lambda: session.run(None, feed)
+    return found
+
+
+def extract(recipe: FeatureSet, window: Audio) -> object:
+    """Compute the features of a window, from its own rate on."""
+    return recipe.extract(resample(window, recipe.sample_rate))
+
+
+def whole_network(wheel: Path) -> Any:
+    """Convert the checkpoint with all its filters, for ONNX Runtime on one thread."""
+    import onnxruntime
+
+    from training.models.export import OPSETS
+    from training.networks import musicnn_layers as network
+    from training.networks.musicnn_checkpoint import read_checkpoint
+
+    model = network.to_onnx(network.from_checkpoint(read_checkpoint(wheel)), OPSETS[""])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def measure(found: dict[str, Part], rounds: int) -> dict[str, float]:
+    """Return the median time of each part in ms."""
+    times: dict[str, list[float]] = {name: [] for name in found}
+    for part in found.values():
+        part()
+    for _ in range(rounds):
+        for name, part in found.items():
+            start = time.perf_counter()
+            part()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Measure, print and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wheel", type=Path, help="of the PyPI package musicnn")
+    parser.add_argument("--rounds", type=int, default=100)
+    arguments = parser.parse_args()
+    before = report.machine()
+    medians = measure(parts(arguments.wheel), arguments.rounds)
+    rows = [(name, f"{value:.2f}", f"{3000 / value:.0f}") for name, value in medians.items()]
+    report.show("musicnn-200", ("part", "ms a window of 3 s", "streams a core"), rows)
+    report.write(REPORT, before, medians)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The librosa feature sets, by compiled kernels."""

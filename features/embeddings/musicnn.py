@@ -1,0 +1,98 @@
+"""`musicnn-200`: what a network trained on the Million Song Dataset hears in 3 s of music.
+
+The embedding is the penultimate layer, before its ReLU, of MusiCNN (Pons and Serra 2019,
+arXiv:1909.06654). ``genrestream build-musicnn`` makes the ONNX file from the authors' checkpoint.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.embeddings.log_mel import N_SAMPLES, LogMel, log_mel
+from features.formats.decode import Samples
+from schemas.errors import InvalidSamples, ModelError
+from schemas.model_files import read_model
+
+N_VALUES: Final = 200
+INPUT_NAME: Final = "log_mel"
+OUTPUT_NAME: Final = "embedding"
+
+FILE: Final = Path(__file__).parents[2] / "models" / "embeddings" / "musicnn-200.onnx"
+_REMEDY: Final = "install genrestream again, or make the file by genrestream build-musicnn"
+
+
+def embedding(y: Samples) -> NDArray[np.float32]:
+    """Embed one window.
+
+    A shorter one, the last of a stream, is repeated until it has 3 s, as in the network's training.
+
+    Parameters
+    ----------
+    y
+        Samples at 16 kHz [shape=(n,), float32], at most 48000.
+
+    Returns
+    -------
+    The embedding [shape=(200,), float32].
+
+    Raises
+    ------
+    InvalidSamples
+        The window is longer than 3 s.
+    ModelError
+        The network's file is missing or damaged.
+    """
+    if len(y) > N_SAMPLES:
+        raise InvalidSamples(
+            f"musicnn-200 takes windows of at most {N_SAMPLES} samples, got {len(y)}: cut them to "
+            "3 s"
+        )
+    return embed(log_mel(np.resize(y, N_SAMPLES)))
+
+
+def embed(patch: LogMel) -> NDArray[np.float32]:
+    """Run the network on one patch, alone, so that no bit depends on what else is at hand.
+
+    Parameters
+    ----------
+    patch
+        Log-mel frames [shape=(187, 96), float32].
+    """
+    (rows,) = load_network().run([OUTPUT_NAME], {INPUT_NAME: patch[np.newaxis]})
+    values: NDArray[np.float32] = rows[0]
+    return values
+
+
+def read_network() -> bytes:
+    """Return the network's file, compared with its card.
+
+    Raises
+    ------
+    ModelError
+        It is missing, or not the file that its card describes.
+    """
+    try:
+        return read_model(FILE, needs_card=True)
+    except OSError as error:
+        raise ModelError(f"{FILE} does not load ({error.strerror}): {_REMEDY}") from error
+
+
+@cache
+def load_network() -> Any:
+    """Load the network, single-threaded and without a memory arena."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4  # its errors reach the user through the exception alone
+    file = read_network()
+    try:
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+        reason = str(error).splitlines()[0][:200]
+        raise ModelError(f"{FILE} does not load ({reason}): {_REMEDY}") from error

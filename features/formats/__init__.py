@@ -1,0 +1,1 @@
+"""Audio formats: recognised by their first bytes, decoded to samples."""

@@ -1,0 +1,112 @@
+"""Open audio by libsndfile for reading from beginning to end, as all callers do."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import soundfile
+
+from features.formats.containers import recognise
+from features.formats.mpeg import counted
+from features.formats.ogg import is_chained
+from schemas.errors import CorruptAudio, UnsupportedAudio
+
+#: Enough to recognise a container.
+_HEAD_BYTES: Final = 4096
+#: What libsndfile says, and what it means.
+_LIBSNDFILE_RIDDLES: Final = {
+    "Internal error : SF_INFO struct incomplete.": "its header gives 0 Hz or no channels"
+}
+
+
+class ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A sound file that is only read forward.
+
+    soundfile seeks after every read of a seekable file. A seek is not exact in an MP3: read in
+    blocks, it would give other samples at every border. And it fails at the end of a FLAC whose
+    header does not state its length, as of one that was encoded into a pipe.
+    """
+
+    def seekable(self) -> bool:
+        """Tell soundfile not to seek."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Encoded bytes as libsndfile asks for them, without a name to guess their format by."""
+
+    file: BinaryIO
+
+    def read(self, size: int) -> bytes:
+        """Read at most so many bytes."""
+        return self.file.read(size)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self.file.tell()
+
+    def seek(self, offset: int, whence: int) -> None:
+        """Move; not at all when a broken header asks for a position that cannot be."""
+        with suppress(ValueError, OverflowError, OSError):
+            self.file.seek(offset, whence)
+
+
+@contextmanager
+def _source(file: BinaryIO) -> Iterator[_Source | int]:
+    """Hand libsndfile a descriptor where the system has files in memory, as Linux does.
+
+    Otherwise it reads by calling Python, 20 times a second of FLAC, and each time waits for the
+    lock that the threads of a busy worker hold.
+    """
+    if not isinstance(file, io.BytesIO) or not hasattr(os, "memfd_create"):
+        yield _Source(file)
+        return
+    with os.fdopen(os.memfd_create("audio"), "wb") as copy:
+        copy.write(file.getbuffer())
+        copy.seek(0)
+        yield copy.fileno()
+
+
+@contextmanager
+def open_sound(file: BinaryIO) -> Iterator[Any]:
+    """Open audio, to be read as from `soundfile.SoundFile`.
+
+    Raises
+    ------
+    UnsupportedAudio
+        It is none of the containers that are known, or an Ogg of several streams.
+    CorruptAudio
+        It is empty, or does not decode, also while it is read.
+    """
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    container = recognise(head)
+    if container is None:
+        raise _unknown(head)
+    if container == "ogg" and is_chained(file):
+        raise UnsupportedAudio(
+            "the Ogg is a chain of several streams, of which only the first would be heard: send "
+            "each by itself"
+        )
+    if container == "mp3":
+        file = counted(file)
+    file.seek(0)
+    try:
+        with _source(file) as source, ForwardSoundFile(source, closefd=False) as sound:
+            yield sound
+    except soundfile.LibsndfileError as error:
+        reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
+        raise CorruptAudio(f"libsndfile cannot decode the audio: {reason}") from error
+
+
+def _unknown(head: bytes) -> CorruptAudio | UnsupportedAudio:
+    if not head:
+        return CorruptAudio("there is nothing in it")
+    return UnsupportedAudio(
+        f"no known audio container begins with {head[:8].hex(' ')}: send WAV, FLAC, Ogg or MP3, or "
+        "name raw PCM by content-type audio/pcm;rate=…;channels=…;encoding=s16le"
+    )

@@ -1,0 +1,182 @@
+"""The classifier's core: JSON of feature vectors to predictions."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from features import feature_set
+from schemas import FeatureVector, GenrePrediction, decode_event, keyless_stream_id
+from schemas.errors import InputError, MessageError
+from services.classifier.model import Model
+from services.classifier.score import Score, add, answer_window, is_done, predict
+from services.processing.core import Turn
+from services.processing.records import DeadLetter, Progress, Record, Step
+
+ClassifierStep = Step[Score, Score, GenrePrediction]
+#: A message as read: ``None`` for one that is for other models.
+Reading = FeatureVector | InputError | None
+
+#: How long the score of a stream is kept, so that repeated windows of it are recognised.
+SCORE_SECONDS: Final = 3600.0
+_MAX_ID_LENGTH: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A model and two limits: all that the answers depend on.
+
+    Attributes
+    ----------
+    model
+        The model.
+    silence_dbfs
+        Level below which a window is silence.
+    unknown_below
+        Confidence below which an answer is ``unknown``; by default what the model's file says.
+    one_run
+        Whether windows that wait together share a run of the model. It must not change a bit.
+    """
+
+    model: Model
+    silence_dbfs: float = -60.0
+    unknown_below: float | None = None
+    one_run: bool = True
+
+    service: str = "classifier"
+    saved_type: type[Score] = Score
+    idle_timeout_seconds: float | None = None
+
+    def stream_id(self, record: Record) -> str:
+        """Return the key of a message, or its place when it has none that is text."""
+        try:
+            return (record.key or b"").decode() or keyless_stream_id(record.place)
+        except UnicodeDecodeError:
+            return keyless_stream_id(record.place)
+
+    def resume(self, stream_id: str, saved: Score) -> Score:  # noqa: ARG002 - asked for by Core
+        """Return the score: all of it is saved."""
+        return saved
+
+    def advance(self, state: Score | None, record: Record) -> list[ClassifierStep]:
+        """Take in a message; one that cannot be processed is a dead letter in its step."""
+        return self.advance_many([Turn(state, [record])])[0][0]
+
+    def advance_many(self, turns: Sequence[Turn[Score]]) -> list[list[list[ClassifierStep]]]:
+        """Take in the messages of different streams, with one run of the model for all."""
+        readings = [[self._read(record) for record in turn.records] for turn in turns]
+        answers = iter(self._run_model([reading for some in readings for reading in some]))
+        return [
+            list(self._fold(turn, some, answers))
+            for turn, some in zip(turns, readings, strict=True)
+        ]
+
+    def _fold(
+        self, turn: Turn[Score], readings: Sequence[Reading], answers: Iterator[list[float]]
+    ) -> Iterator[list[ClassifierStep]]:
+        """Add the windows of a stream to its score, one after another."""
+        state = turn.state
+        for record, reading in zip(turn.records, readings, strict=True):
+            step = self._step(state, record, reading, next(answers))
+            state = step.saved or state  # of an ended stream, too, to know its repetitions
+            yield [step]
+
+    def _step(
+        self, state: Score | None, record: Record, reading: Reading, probabilities: list[float]
+    ) -> ClassifierStep:
+        offset = record.place.offset
+        if isinstance(reading, InputError):
+            return Step(state, dead_letters=(DeadLetter(record, reading),), released=(offset,))
+        if reading is None or is_done(state, reading):
+            return Step(state, released=(offset,))
+        score, prediction = self._classify(state, reading, probabilities)
+        state = None if score.ended else score  # an ended one is in the table, for repetitions
+        return Step(state, (prediction,), (), (offset,), score, record.timestamp_ms)
+
+    def classify(self, score: Score | None, vector: FeatureVector) -> tuple[Score, GenrePrediction]:
+        """Add a window to the score of its stream and make the prediction."""
+        return self._classify(score, vector, self._run_model([vector])[0])
+
+    def _classify(
+        self, score: Score | None, vector: FeatureVector, probabilities: list[float]
+    ) -> tuple[Score, GenrePrediction]:
+        labels, limit = self.model.labels, self.unknown_below
+        if limit is None:
+            limit = self.model.metadata.unknown_below
+        answer = answer_window(vector, probabilities, labels, self.silence_dbfs, limit)
+        score = add(score, vector, answer, labels)
+        return score, predict(score, vector, answer, labels, self.model.reference, limit)
+
+    def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
+        """Return the probabilities of each window, none where there are no features."""
+        vectors = [r.values if isinstance(r, FeatureVector) else () for r in readings]
+        rows = [values for values in vectors if values]
+        if not rows:
+            return [[] for _ in vectors]
+        size = len(rows) if self.one_run else 1
+        runs = [
+            self.model.probabilities(np.array(rows[first : first + size], np.float32))
+            for first in range(0, len(rows), size)
+        ]
+        found = iter(np.concatenate(runs).tolist())
+        return [next(found) if values else [] for values in vectors]
+
+    def close(self, state: Score) -> list[ClassifierStep]:
+        """Leave a stream open: the extractor ends it."""
+        return [Step(state)]
+
+    def is_open(self, saved: Score) -> bool:  # noqa: ARG002 - asked for by Core
+        """Streams need no closing here."""
+        return False
+
+    def progress(self, saved: Score) -> Progress:
+        """Order the scores of a stream id: by stream, then by window."""
+        return saved.origin.offset, saved.next_window, saved.ended
+
+    def is_expired(
+        self,
+        saved: Score,  # noqa: ARG002 - asked for by Core
+        committed: int | None,  # noqa: ARG002
+        age_seconds: float,
+    ) -> bool:
+        """Forget a score after a while; the extractor repeats windows for minutes at most."""
+        return age_seconds > SCORE_SECONDS
+
+    def _read(self, record: Record) -> Reading:
+        try:
+            return self._vector(record)
+        except InputError as error:
+            return error
+
+    def _vector(self, record: Record) -> FeatureVector | None:
+        """Read a feature vector; ``None`` for one that is for other models.
+
+        Raises
+        ------
+        MessageError
+            Not a feature vector, not of the width of its feature set, or with the key of another
+            stream, whose score it would disturb.
+        """
+        vector = decode_event(record.value, FeatureVector)
+        if vector.feature_set != self.model.metadata.feature_set:
+            return None
+        if len(vector.event_id) + len(vector.stream_id) > _MAX_ID_LENGTH:
+            raise MessageError(f"the ids are longer than {_MAX_ID_LENGTH} characters: shorten them")
+        if vector.stream_id != self.stream_id(record):
+            raise MessageError(
+                f"the key {(record.key or b'')[:40]!r} is not the vector's stream id "
+                f"{vector.stream_id[:40]!r}: send a vector with its stream id as key"
+            )
+        width = len(feature_set(vector.feature_set).names)
+        ends_without_window = vector.final and not vector.values
+        if len(vector.values) != width and not ends_without_window:
+            raise MessageError(
+                f"the vector has {len(vector.values)} values, {vector.feature_set} has {width}: "
+                "extract it again with a matching release"
+            )
+        with np.errstate(over="ignore"):  # it is refused in the next line
+            values = np.array(vector.values, np.float32)
+        if not np.isfinite(values).all():
+            raise MessageError("the vector has values beyond float32: extract it again")
+        return vector

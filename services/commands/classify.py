@@ -1,0 +1,207 @@
+"""``genrestream classify``: label files without Kafka."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from schemas import GenrePrediction
+from schemas.errors import AudioError
+from services.classifier.classifier import Classifier
+from services.classifier.model import load_model
+from services.console.audio_chunks import audio_files
+from services.console.file_classifier import FileClassifier
+from services.kafka.embedded_broker import die_with_parent
+from services.settings import Settings
+
+#: Fewer files are done before another process has started.
+_FILES_FOR_PROCESSES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """The arguments of ``genrestream classify``."""
+
+    paths: Sequence[Path]
+    json_lines: bool = False
+    labels_from_dirs: bool = False
+    jobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """The answer for a file, or why there is none."""
+
+    path: Path
+    prediction: GenrePrediction | None
+    error: str | None = None
+
+
+def classify(settings: Settings, request: ClassifyRequest) -> int:
+    """Label files and print a line each.
+
+    Returns
+    -------
+    The exit code: 1 when a file could not be read.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be used.
+    FileNotFoundError
+        A path does not exist, or no audio is in it.
+    """
+    files = [file for path in request.paths for file in audio_files(path)]
+    classifier = create_file_classifier(settings)  # before any process: errors come once
+    answers: list[FileAnswer] = []
+    stderr = Console(stderr=True)
+    with _progress(stderr) as progress, _mapper(settings, classifier, files, request) as mapped:
+        for answer in progress.track(mapped, total=len(files), description="classifying"):
+            answers.append(answer)
+            _print(answer, request, stderr)
+    if request.labels_from_dirs:
+        _print_accuracy(answers, request)
+    failed = sum(answer.error is not None for answer in answers)
+    if failed:
+        stderr.print(
+            f"{failed} of {len(files)} files could not be read", style="red", soft_wrap=True
+        )
+    return 1 if failed else 0
+
+
+def create_file_classifier(settings: Settings) -> FileClassifier:
+    """Load the model that the settings name."""
+    model = load_model(settings.model_path)
+    return FileClassifier(Classifier(model, settings.silence_dbfs, settings.unknown_below))
+
+
+def answer_file(classifier: FileClassifier, path: Path) -> FileAnswer:
+    """Label one file; a file that cannot be used is an answer too."""
+    try:
+        return FileAnswer(path, classifier.classify(path))
+    except (AudioError, OSError) as error:
+        return FileAnswer(path, None, str(error))
+
+
+@contextmanager
+def _mapper(
+    settings: Settings, classifier: FileClassifier, files: Sequence[Path], request: ClassifyRequest
+) -> Iterator[Iterator[FileAnswer]]:
+    """Answer files in order, by several processes when there are many."""
+    jobs = request.jobs or os.cpu_count() or 1
+    if jobs == 1 or len(files) < _FILES_FOR_PROCESSES:
+        yield (answer_file(classifier, file) for file in files)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, _start_process, (settings,))
+    try:
+        yield _answer_in_order(pool, files, 2 * jobs)
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _answer_in_order(
+    pool: ProcessPoolExecutor, files: Sequence[Path], ahead: int
+) -> Iterator[FileAnswer]:
+    """Keep so many files on their way; none is cancelled, which Python 3.11 does not survive."""
+    pending: deque[Future[FileAnswer]] = deque()
+    for file in files:
+        pending.append(pool.submit(_answer_in_process, file))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+_process: dict[str, FileClassifier] = {}
+
+
+def _start_process(settings: Settings) -> None:
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _process["classifier"] = create_file_classifier(settings)
+
+
+def _answer_in_process(path: Path) -> FileAnswer:
+    return answer_file(_process["classifier"], path)
+
+
+def _print(answer: FileAnswer, request: ClassifyRequest, stderr: Console) -> None:
+    prediction = answer.prediction
+    if request.json_lines:
+        _write(json.dumps(_to_json(answer, request)))
+    elif prediction:
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        others = "  ".join(f"{name} {p:.3f}" for name, p in ranked)
+        _write(f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}  [{others}]")
+    if answer.error:
+        stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False, soft_wrap=True)
+
+
+def _to_json(answer: FileAnswer, request: ClassifyRequest) -> dict[str, Any]:
+    fields: dict[str, Any] = {"file": str(answer.path)}
+    if request.labels_from_dirs:
+        fields["true_label"] = answer.path.parent.name
+    if answer.prediction is None:
+        return fields | {"error": answer.error}
+    prediction = answer.prediction
+    return fields | {
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.probabilities,
+        "windows": prediction.windows,
+        "model": prediction.model.name,
+    }
+
+
+def _print_accuracy(answers: Sequence[FileAnswer], request: ClassifyRequest) -> None:
+    """Print the share of right labels; a file without an answer counts as wrong."""
+    right = sum(
+        answer.prediction is not None and answer.prediction.label == answer.path.parent.name
+        for answer in answers
+    )
+    total = len(answers)
+    if request.json_lines:
+        summary = {"accuracy": right / total, "correct": right, "files": total}
+        _write(json.dumps(summary))
+    else:
+        _write(f"accuracy {right / total:.1%}  ({right} of {total} files)")
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

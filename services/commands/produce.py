@@ -1,0 +1,240 @@
+"""``genrestream produce``: files, folders and standard input to ``audio.chunks``."""
+
+import asyncio
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from features import check_shape
+from schemas import AudioChunk
+from schemas.codec import MAX_STREAM_ID_BYTES
+from schemas.errors import SettingsError, UnsupportedAudio
+from services.console.audio_chunks import (
+    LARGEST_RAW_BYTES,
+    Codec,
+    TimedChunk,
+    audio_files,
+    chunk_file,
+    duration,
+)
+from services.kafka.clients import chunk_producer, send_chunk
+from services.kafka.errors import DeliveryError
+from services.settings import Settings
+
+_IN_FLIGHT: Final = 16
+_STANDARD_INPUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class ProduceRequest:
+    """The arguments of ``genrestream produce``."""
+
+    sources: Sequence[str]
+    stream_id: str | None = None
+    chunk_seconds: float = 3.0
+    realtime: bool = False
+    codec: Codec = "auto"
+    pcm: str | None = None
+
+
+async def produce(settings: Settings, request: ProduceRequest) -> None:
+    """Send everything, and wait until it is delivered.
+
+    Raises
+    ------
+    GenrestreamError
+        An argument or a file cannot be used, or no broker answers.
+    FileNotFoundError
+        There is no such file, or no audio in a folder.
+    """
+    if request.pcm and list(request.sources) != [_STANDARD_INPUT]:
+        raise SettingsError("--pcm describes standard input: use it with the one source -")
+    if request.stream_id is not None:
+        check_stream_id(request.stream_id)
+    with tempfile.TemporaryDirectory() as folder:
+        async with chunk_producer(settings) as producer:
+            sender = _Sender(producer, settings, request.realtime)
+            if request.pcm:
+                await sender.send_live(_pcm_chunks(request))
+            else:
+                await sender.send_files(await _name_streams(request, Path(folder)), request)
+
+
+def check_stream_id(stream_id: str) -> None:
+    """Refuse a stream id that no service would take as a key.
+
+    Raises
+    ------
+    SettingsError
+        It is empty, too long, or not UTF-8.
+    """
+    size = len(stream_id.encode(errors="replace"))
+    if not 0 < size <= MAX_STREAM_ID_BYTES:
+        raise SettingsError(
+            f"--stream-id has {size} bytes of UTF-8: give it 1 to {MAX_STREAM_ID_BYTES}"
+        )
+    if not stream_id.isprintable():
+        raise SettingsError(f"--stream-id {stream_id!r} is not printable text: choose another")
+
+
+async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
+    """Find the files, and give each a stream id."""
+    streams: dict[str, Path] = {}
+    for source in request.sources:
+        if source == _STANDARD_INPUT:
+            file = folder / "standard-input"
+            file.write_bytes(b"".join([data async for data in read_standard_input()]))
+            streams["standard-input"] = file
+            continue
+        root = Path(source)
+        for file in audio_files(root):
+            name = file.stem if root.is_file() else str(file.relative_to(root).with_suffix(""))
+            if name in streams:
+                raise SettingsError(f"{streams[name]} and {file} would share the stream id {name}")
+            streams[name] = file
+    if request.stream_id:
+        if len(streams) != 1:
+            raise SettingsError(f"--stream-id names one stream, but there are {len(streams)} files")
+        return {request.stream_id: next(iter(streams.values()))}
+    return streams
+
+
+async def _pcm_chunks(request: ProduceRequest) -> AsyncIterator[TimedChunk]:
+    """Cut standard input as it comes, and end the stream with an empty message."""
+    rate, channels = _parse_pcm(request.pcm or "")
+    stream_id = request.stream_id or "standard-input"
+    frame_bytes = 2 * channels
+    frames = min(round(request.chunk_seconds * rate), LARGEST_RAW_BYTES // frame_bytes)
+    size = max(1, frames) * frame_bytes
+    content_type = f"audio/pcm;rate={rate};channels={channels};encoding=s16le"
+    numbers = count()
+
+    def timed(data: bytes) -> TimedChunk:
+        chunk = AudioChunk(data, stream_id, content_type, sequence=next(numbers))
+        return TimedChunk(chunk, len(data) / frame_bytes / rate)
+
+    waiting = b""
+    async for data in read_standard_input():
+        waiting += data
+        while len(waiting) >= size:
+            chunk, waiting = waiting[:size], waiting[size:]
+            yield timed(chunk)
+    if rest := waiting[: len(waiting) // frame_bytes * frame_bytes]:
+        yield timed(rest)
+    end = AudioChunk(b"", stream_id, final=True, sequence=next(numbers))
+    yield TimedChunk(end, 0.0)
+
+
+async def read_standard_input() -> AsyncIterator[bytes]:
+    """Yield what comes on standard input, in a way that a signal can end at any time."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes] = asyncio.Queue(4)
+
+    def read() -> None:
+        data = b"-"
+        while data:
+            data = os.read(0, 1 << 16)
+            asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
+
+    threading.Thread(target=read, daemon=True).start()
+    while data := await queue.get():
+        yield data
+
+
+def _parse_pcm(text: str) -> tuple[int, int]:
+    rate, _, channels = text.partition(":")
+    numbers = [number for number in (rate, channels or "1") if re.fullmatch("[0-9]{1,6}", number)]
+    if len(numbers) != 2:
+        raise SettingsError(f"--pcm {text!r}: write RATE:CHANNELS, such as 22050:1")
+    try:
+        check_shape(int(numbers[0]), int(numbers[1]))
+    except UnsupportedAudio as error:
+        raise SettingsError(f"--pcm {text!r}: {error}") from error
+    return int(numbers[0]), int(numbers[1])
+
+
+class _Sender:
+    """Sends chunks with a progress bar, a bounded number of them on their way."""
+
+    def __init__(self, producer: Any, settings: Settings, realtime: bool) -> None:
+        self._producer = producer
+        self._settings = settings
+        self._realtime = realtime
+        self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._failure: BaseException | None = None
+
+    async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> None:
+        """Send files one after the other; in real time all at once."""
+        durations = {name: duration(file) for name, file in streams.items()}
+        with _progress() as progress:
+            total = sum(durations.values())
+            bar = progress.add_task(f"{len(streams)} stream(s)", total=total)
+            sending = [
+                self._send_file(name, file, request, progress, bar)
+                for name, file in streams.items()
+            ]
+            if self._realtime:
+                await asyncio.gather(*sending)
+            else:
+                for stream in sending:
+                    await stream
+            await self._delivered()
+
+    async def _send_file(
+        self, name: str, file: Path, request: ProduceRequest, progress: Progress, bar: TaskID
+    ) -> None:
+        start, played = time.monotonic(), 0.0
+        for timed in chunk_file(file, name, request.chunk_seconds, request.codec):
+            played += timed.seconds
+            if self._realtime:
+                await asyncio.sleep(max(0.0, start + played - time.monotonic()))
+            await self._send(timed.chunk)
+            progress.advance(bar, timed.seconds)
+
+    async def send_live(self, chunks: AsyncIterator[TimedChunk]) -> None:
+        """Send chunks as they come."""
+        with _progress() as progress:
+            bar = progress.add_task("standard input", total=None)
+            async for timed in chunks:
+                await self._send(timed.chunk)
+                progress.advance(bar, timed.seconds)
+            await self._delivered()
+
+    async def _send(self, chunk: AudioChunk) -> None:
+        await self._slots.acquire()
+        try:
+            future = await send_chunk(self._producer, self._settings, chunk)
+        except KafkaError as error:
+            raise DeliveryError(f"a chunk of {len(chunk.data)} bytes: {error!r}") from error
+        future.add_done_callback(self._note)
+
+    def _note(self, future: asyncio.Future[object]) -> None:
+        self._slots.release()
+        if not future.cancelled() and future.exception():
+            self._failure = self._failure or future.exception()
+
+    async def _delivered(self) -> None:
+        await self._producer.flush()
+        if self._failure:
+            raise DeliveryError(f"the broker did not take a chunk: {self._failure!r}")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s of audio"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,140 @@
+"""Run one worker process: check what it needs, then hand over to faust."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
+
+import faust
+import numpy as np
+import uvloop
+
+from features import FeatureSet
+from services.classifier.agent import create_classifier
+from services.classifier.model import load_model, require_feature_set
+from services.extractor.agent import create_extractor, create_recipe
+from services.kafka.faust_fixes import App
+from services.kafka.group_lag import LagReader
+from services.kafka.topics import Topics, check_equal_partitions, require_topics
+from services.kafka.watch import SILENCE_SECONDS, Watch
+from services.observing.liveness import Health
+from services.observing.logs import log_configuration
+from services.settings import Settings
+
+#: A worker that has not stopped by then after a signal is ended.
+_STOP_SECONDS: Final = 4.0
+#: Python's 5 ms are longer than most of what a thread does here before others may go on.
+_SWITCH_SECONDS: Final = 0.0005
+
+
+def run_extractor(settings: Settings) -> None:
+    """Run an extractor until a signal.
+
+    Raises
+    ------
+    GenrestreamError
+        Something that it needs is missing: a broker, the topics, the model that names its set,
+        the network of a feature set.
+    SystemExit
+        At the end; 0 after SIGTERM or Ctrl-C.
+    """
+    names = settings.feature_sets or (load_model(settings.model_path).metadata.feature_set,)
+    recipe = create_recipe(settings, names)
+    for feature_set in recipe.feature_sets:
+        feature_set.check()
+    warm = threading.Event()
+    threading.Thread(target=_warm_up, args=(recipe.feature_sets, warm), daemon=True).start()
+    _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count), warm.is_set)
+
+
+def run_classifier(settings: Settings) -> None:
+    """Run a classifier until a signal; raises as `run_extractor` does."""
+    model = load_model(settings.model_path)
+    require_feature_set(model, settings.feature_sets)
+    create = partial(create_classifier, settings, model)
+    _run(settings, "features", create, lambda: True)  # loading a model runs it
+
+
+def _warm_up(feature_sets: Iterable[FeatureSet], done: threading.Event) -> None:
+    warm_up(feature_sets)
+    done.set()
+
+
+def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
+    """Extract features once, so that all is compiled and imported before the first audio comes.
+
+    Half of it is noise and half a tone, some of whose frames are transformed in float64.
+    """
+    noise = np.random.default_rng(0)
+    for feature_set in feature_sets:
+        half = round(feature_set.window_seconds * feature_set.sample_rate) // 2
+        tone = np.sin(0.1 * np.arange(half)).astype(np.float32)
+        feature_set.extract(np.concatenate((0.1 * noise.standard_normal(half, np.float32), tone)))
+
+
+def _run(
+    settings: Settings, source: str, create: Callable[[int], App], is_warm: Callable[[], bool]
+) -> None:
+    topics = Topics(settings.topic_prefix)
+    partitions = asyncio.run(require_topics(settings, topics.all))
+    check_equal_partitions(topics, partitions)
+    count = partitions[getattr(topics, source)]
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    app = create(count)
+    if settings.http_port:
+        _watch(app, settings, count, is_warm).start(settings)
+    worker = PunctualWorker(
+        app,
+        loglevel=settings.log_level,
+        logging_config=log_configuration(settings.log_level, settings.log_format),
+        redirect_stdouts=False,
+        quiet=True,
+    )
+    worker.spinner = None
+    gc.freeze()  # else every full collection goes through all that is imported, for 0.1 s
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else 1)
+
+
+def _watch(app: App, settings: Settings, partitions: int, is_warm: Callable[[], bool]) -> Watch:
+    metrics = app.worker.metrics
+    reader = LagReader(settings, metrics.group, metrics.source, partitions)
+    health = Health(settings.stall_seconds, SILENCE_SECONDS, time.monotonic())
+    return Watch(app.worker, metrics, reader, is_warm, health)
+
+
+class PunctualWorker(faust.Worker):
+    """A faust worker that ends in time after a signal, even one that comes while it starts.
+
+    faust can wait for ever for a consumer that is not there yet. What is not acknowledged by then
+    stays in the log.
+    """
+
+    def _on_sigint(self) -> None:
+        self._leave_in_time(signal.SIGINT)
+        super()._on_sigint()
+
+    def _on_sigterm(self) -> None:
+        self._leave_in_time(signal.SIGTERM)
+        super()._on_sigterm()
+
+    def _leave_in_time(self, number: signal.Signals) -> None:
+        timer = threading.Timer(_STOP_SECONDS, _leave, [128 + number])
+        timer.daemon = True
+        timer.start()
+
+
+def _leave(code: int) -> None:
+    """End the process at once: a warm-up may still compile, and has nothing to finish."""
+    logging.shutdown()
+    os._exit(code)

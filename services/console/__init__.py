@@ -1,0 +1,1 @@
+"""What the commands share: terminal output, files to chunks, the stack on one machine."""

@@ -1,0 +1,186 @@
+"""Cut audio files into messages for ``audio.chunks``, without changing a sample."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from features import MIN_WINDOW_SECONDS, open_sound
+from schemas import AudioChunk
+from schemas.errors import AudioError, CorruptAudio, UnsupportedAudio
+from services.settings import MAX_MESSAGE_BYTES
+
+Codec = Literal["auto", "pcm", "wav", "flac", "ogg", "mp3"]
+
+#: Endings of the files that are looked for in a folder.
+AUDIO_SUFFIXES: Final = frozenset(
+    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".au", ".aif", ".aiff")
+)
+_CONTENT_TYPES: Final = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "mp3": "audio/mpeg",
+}
+#: libsndfile's subtypes that FLAC keeps bit for bit, by the integers to read them as: scaled
+#: floats would come back one step off.
+_INTEGERS: Final = {"PCM_S8": "int16", "PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32"}
+_ENCODINGS: Final = {
+    "wav": ("WAV", "FLOAT"),
+    "flac": ("FLAC", "PCM_24"),
+    "ogg": ("OGG", "VORBIS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
+LARGEST_RAW_BYTES: Final = MAX_MESSAGE_BYTES - 256 * 1024
+_MAX_FLAC_CHANNELS: Final = 8
+#: Above it libsndfile's Vorbis encoder crashes the process.
+_MAX_VORBIS_RATE: Final = 200_000
+
+
+def audio_files(path: Path) -> list[Path]:
+    """List the audio files of a folder and all below it, sorted; of a file, itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file or folder, or no audio in it.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no file or folder {path}")
+    found = (p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(p for p in found if p.is_file())
+    if not files:
+        raise FileNotFoundError(
+            f"no audio in {path}: looked for {', '.join(sorted(AUDIO_SUFFIXES))}"
+        )
+    return files
+
+
+def duration(path: Path) -> float:
+    """Return the length of a file in seconds.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be read; the message begins with its name.
+    """
+    with _open(path) as sound:
+        return float(sound.frames / sound.samplerate)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        with path.open("rb") as file, open_sound(file) as sound:
+            yield sound
+    except AudioError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class TimedChunk:
+    """A chunk, and how much audio is in it."""
+
+    chunk: AudioChunk
+    seconds: float
+
+
+def chunk_file(
+    path: Path, stream_id: str, chunk_seconds: float, codec: Codec = "auto"
+) -> Iterator[TimedChunk]:
+    """Cut a file into chunks, numbered from 0, the last one marked final.
+
+    A rest too short for a window of its own goes into the last chunk, so that the last full window
+    and the end of the stream arrive together.
+
+    Parameters
+    ----------
+    path
+        An audio file.
+    stream_id
+        Key of the messages.
+    chunk_seconds
+        Length of a chunk; shorter where a message would grow too large.
+    codec
+        ``auto`` is lossless: FLAC for integer PCM of up to 24 bits, float PCM for anything else.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be read, there is nothing in it, or the codec does not take it; the message
+        begins with the file's name.
+    """
+    with _open(path) as sound:
+        codec = _choose(codec, sound)
+        dtype = _INTEGERS.get(sound.subtype, "float32") if codec == "flac" else "float32"
+        frame_bytes = 4 * sound.channels
+        frames = max(1, round(chunk_seconds * sound.samplerate))
+        frames = min(frames, LARGEST_RAW_BYTES // frame_bytes)
+        for number, (block, final) in enumerate(_blocks(sound, frames, dtype)):
+            data, content_type = encode(block, sound.samplerate, codec)
+            chunk = AudioChunk(data, stream_id, content_type, final, number)
+            yield TimedChunk(chunk, len(block) / sound.samplerate)
+
+
+def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes, str]:
+    """Encode frames [shape=(n, channels), float32, or int16 or int32 for FLAC] as one message.
+
+    Returns
+    -------
+    The bytes and their content type.
+
+    Raises
+    ------
+    UnsupportedAudio
+        The codec does not take so many channels or this rate.
+    """
+    if codec == "pcm":
+        parameters = f"rate={sample_rate};channels={frames.shape[1]};encoding=f32le"
+        return frames.astype("<f4").tobytes(), f"audio/pcm;{parameters}"
+    if codec == "ogg" and sample_rate > _MAX_VORBIS_RATE:
+        raise UnsupportedAudio(
+            f"Vorbis takes at most {_MAX_VORBIS_RATE} Hz, not {sample_rate}: use --codec pcm"
+        )
+    container, encoding = _ENCODINGS[codec]
+    if frames.dtype == np.int16:
+        encoding = "PCM_16"
+    buffer = io.BytesIO()
+    try:
+        soundfile.write(buffer, frames, sample_rate, format=container, subtype=encoding)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise UnsupportedAudio(
+            f"{frames.shape[1]} channels at {sample_rate} Hz cannot be written as {codec}: "
+            f"use --codec pcm ({error})"
+        ) from error
+    return buffer.getvalue(), _CONTENT_TYPES[codec]
+
+
+def _choose(codec: Codec, sound: Any) -> Codec:
+    if codec != "auto":
+        return codec
+    exact = sound.subtype in _INTEGERS and sound.channels <= _MAX_FLAC_CHANNELS
+    return "flac" if exact else "pcm"
+
+
+def _blocks(sound: Any, frames: int, dtype: str) -> Iterator[tuple[NDArray[Any], bool]]:
+    """Read blocks of so many frames; tell the last, which takes in a rest under one window."""
+    shortest = round(MIN_WINDOW_SECONDS * sound.samplerate)
+    block = sound.read(frames, dtype=dtype, always_2d=True)
+    if not len(block):
+        raise CorruptAudio("the container holds no audio frames")
+    while True:
+        following = sound.read(frames, dtype=dtype, always_2d=True)
+        fits = len(block) + len(following) <= LARGEST_RAW_BYTES // (4 * block.shape[1])
+        if not len(following) or (fits and len(following) < min(frames, shortest)):
+            yield np.concatenate([block, following]), True
+            return
+        yield block, False
+        block = following

@@ -1,0 +1,57 @@
+"""The extractor's core: chunks to feature vectors, by the functions of `stream`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from services.extractor.state import Cursor, Recipe, StreamState, resume
+from services.extractor.stream import ExtractorStep, advance, close, stream_id
+from services.processing.records import Progress, Record
+
+#: How long the end of a stream is remembered: producers retry for two minutes by default, and a
+#: worker that stood still, and so lost its partitions, may write what it had in hand when it wakes.
+ENDED_SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """A recipe, applied to every stream."""
+
+    recipe: Recipe
+
+    service: str = "extractor"
+    saved_type: type[Cursor] = Cursor
+
+    @property
+    def idle_timeout_seconds(self) -> float | None:
+        """How long a stream may be silent before it is closed."""
+        return self.recipe.idle_timeout_seconds
+
+    def stream_id(self, record: Record) -> str:
+        """Name the stream of a message."""
+        return stream_id(record)
+
+    def resume(self, stream_id: str, saved: Cursor) -> StreamState:
+        """Return the state after a restart: a saved cursor, and no audio at hand."""
+        return resume(stream_id, saved)
+
+    def advance(self, state: StreamState | None, record: Record) -> list[ExtractorStep]:
+        """Take in a message."""
+        return advance(state, record, self.recipe)
+
+    def close(self, state: StreamState) -> list[ExtractorStep]:
+        """End a stream that went idle: decide where, then do it."""
+        return close(state, self.recipe)
+
+    def is_open(self, saved: Cursor) -> bool:
+        """Tell whether a stream waits for its end."""
+        return not saved.ended
+
+    def progress(self, saved: Cursor) -> Progress:
+        """Order the cursors of a stream id: by stream, then by window, then by its end."""
+        decided = saved.closes_at is not None
+        return saved.origin.offset, saved.window_index, decided or saved.ended, saved.ended
+
+    def is_expired(self, saved: Cursor, committed: int | None, age_seconds: float) -> bool:
+        """Forget an ended stream after a while, when a replay begins after it."""
+        is_done = saved.ended and committed is not None and committed >= saved.offset
+        return is_done and age_seconds > ENDED_SECONDS

@@ -1,0 +1,203 @@
+"""The four topics: their names, and how they are created."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError, for_code
+
+from services.kafka.errors import BrokerError
+from services.kafka.security import client_options, explain_refusal
+from services.settings import MAX_MESSAGE_BYTES, Settings
+
+_REGISTRATION_SECONDS: Final = 10.0
+_REGISTRATION_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names of the topics, under one prefix."""
+
+    prefix: str = ""
+
+    @property
+    def chunks(self) -> str:
+        """Audio that comes in."""
+        return f"{self.prefix}audio.chunks"
+
+    @property
+    def features(self) -> str:
+        """Feature vectors, from extractor to classifier."""
+        return f"{self.prefix}audio.features"
+
+    @property
+    def predictions(self) -> str:
+        """Genre predictions that go out."""
+        return f"{self.prefix}genre.predictions"
+
+    @property
+    def dead_letters(self) -> str:
+        """What could not be processed."""
+        return f"{self.prefix}audio.dead-letter"
+
+    @property
+    def replays(self) -> str:
+        """Notes of which dead letters were sent back; made when the first one is."""
+        return f"{self.dead_letters}.replays"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every topic, in the order of the flow."""
+        return self.chunks, self.features, self.predictions, self.dead_letters
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect an admin client.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or it refuses us.
+    """
+    client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=10_000)
+    try:
+        await client.start()
+        await _wait_for_brokers(client)
+    except (KafkaError, OSError) as error:
+        await client.close()
+        raise await explain_refusal(settings) from error
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _wait_for_brokers(client: AIOKafkaAdminClient) -> None:
+    """Wait until a broker that came up just now, or came back, counts itself in."""
+    connection = client._client
+    deadline = time.monotonic() + _REGISTRATION_SECONDS
+    while not connection.cluster.brokers():
+        if time.monotonic() > deadline:
+            raise NodeNotReadyError("the cluster names no broker that is up")
+        await asyncio.sleep(_REGISTRATION_POLL_SECONDS)
+        await connection.force_metadata_update()
+
+
+async def create_topics(settings: Settings) -> dict[str, int]:
+    """Create the topics that do not exist yet.
+
+    Returns
+    -------
+    The number of partitions of each topic.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, it refuses, or existing topics do not have equally many partitions.
+    """
+    topics = Topics(settings.topic_prefix)
+    async with admin_client(settings) as admin:
+        existing = set(await admin.list_topics())
+        missing = [name for name in topics.all if name not in existing]
+        if missing:
+            await _create(admin, missing, settings)
+        partitions = await count_partitions(admin, topics.all)
+    check_equal_partitions(topics, partitions)
+    return partitions
+
+
+async def create_replay_topic(settings: Settings) -> None:
+    """Create the topic that notes which dead letters were sent back, if it does not exist.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or it refuses.
+    """
+    name = Topics(settings.topic_prefix).replays
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            configs = {"cleanup.policy": "compact"}
+            topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
+            _check_created(await admin.create_topics([topic]))
+
+
+def check_equal_partitions(topics: Topics, partitions: Mapping[str, int]) -> None:
+    """Refuse chunks and features that do not have equally many partitions.
+
+    Raises
+    ------
+    BrokerError
+        They do not.
+    """
+    chunks, features = partitions[topics.chunks], partitions[topics.features]
+    if chunks != features:
+        raise BrokerError(
+            f"{topics.chunks} has {chunks} partitions, {topics.features} {features}: "
+            "give them equally many"
+        )
+
+
+async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Settings) -> None:
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                name,
+                num_partitions=settings.partitions,
+                replication_factor=settings.replication_factor,
+                topic_configs={"max.message.bytes": str(_max_bytes(name, settings))},
+            )
+            for name in names
+        ]
+    )
+    _check_created(response)
+
+
+def _check_created(response: Any) -> None:
+    for name, code, *detail in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            reason = (detail[0] if detail else None) or error.__name__
+            raise BrokerError(f"topic {name} cannot be created: {reason}")
+
+
+def _max_bytes(topic: str, settings: Settings) -> int:
+    """Leave room for the headers that a dead letter has beside the original message."""
+    limit = MAX_MESSAGE_BYTES + 64 * 1024
+    return 2 * limit if topic == Topics(settings.topic_prefix).dead_letters else limit
+
+
+async def count_partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    """Return the number of partitions of each topic, 0 for one that does not exist."""
+    existing = set(await admin.list_topics())
+    names = list(names)
+    described = await admin.describe_topics([name for name in names if name in existing])
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    return {name: counts.get(name, 0) for name in names}
+
+
+async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, int]:
+    """Check that topics exist.
+
+    Returns
+    -------
+    The number of partitions of each.
+
+    Raises
+    ------
+    BrokerError
+        One does not, or no broker answers.
+    """
+    async with admin_client(settings) as admin:
+        partitions = await count_partitions(admin, names)
+    for name, count in partitions.items():
+        if not count:
+            raise BrokerError(
+                f"topic {name} does not exist at {settings.brokers}: run genrestream topics create"
+            )
+    return partitions

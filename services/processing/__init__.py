@@ -1,0 +1,1 @@
+"""The stream processor: what a core is, offsets, saved states, delivery."""

@@ -1,0 +1,93 @@
+"""The saved states of streams: a table with a changelog, its values JSON."""
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any, Generic
+
+import msgspec
+from faust.types import TableT
+
+from services.processing.core import Core, Output, Saved, State
+from services.processing.records import Progress
+
+logger = logging.getLogger(__name__)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What the table and its changelog hold of a stream.
+
+    Attributes
+    ----------
+    saved_at
+        When it was saved, in seconds since 1970.
+    state
+        What the core saves, as JSON.
+    """
+
+    saved_at: float
+    state: msgspec.Raw
+
+
+class SavedStates(Generic[State, Saved, Output]):
+    """Saved states by key, which is the partition and the id of a stream.
+
+    One that cannot be read, written by another release or damaged, counts as none: its stream
+    begins anew, which is better than a worker that fails at each start.
+
+    Parameters
+    ----------
+    table
+        Holds bytes; `LatestTable` recovers it.
+    core
+        Knows what the states mean.
+    """
+
+    def __init__(self, table: TableT[str, bytes], core: Core[State, Saved, Output]) -> None:
+        self._data: Any = table.data
+        self._core = core
+        self._decoder = msgspec.json.Decoder(core.saved_type)
+
+    def load(self, key: str) -> Saved | None:
+        """Return the saved state of a stream, if there is one that can be read."""
+        found = self.entry(key)
+        return found[0] if found else None
+
+    def entry(self, key: str) -> tuple[Saved, float] | None:
+        """Return the saved state of a stream and when it was saved (s since 1970)."""
+        value = self._data.get(key)
+        return None if value is None else self._read(key, value)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys as they are now."""
+        yield from list(self._data)
+
+    @staticmethod
+    def encode_key(key: str) -> bytes:
+        """Return a key as the changelog has it."""
+        return msgspec.json.encode(key)
+
+    def encode(self, saved: Saved) -> bytes:
+        """Return what is to be written for a state that is saved now."""
+        state = msgspec.Raw(msgspec.json.encode(saved))
+        return msgspec.json.encode(Entry(time.time(), state))
+
+    def put(self, key: str, value: bytes | None) -> None:
+        """Hold what the changelog has: an encoded state, or ``None`` for no longer any."""
+        if value is None:
+            self._data.pop(key, None)
+        else:
+            self._data[key] = value
+
+    def progress(self, value: bytes) -> Progress:
+        """Order the table's values of one stream; one that cannot be read comes before all."""
+        found = self._read("", value)
+        return self._core.progress(found[0]) if found else ()
+
+    def _read(self, key: str, value: bytes) -> tuple[Saved, float] | None:
+        try:
+            entry = msgspec.json.decode(value, type=Entry)
+            return self._decoder.decode(entry.state), entry.saved_at
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            logger.error("the saved state of stream %s does not parse: %s", key or "-", error)  # noqa: TRY400
+            return None

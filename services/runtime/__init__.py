@@ -1,1 +1,0 @@
-"""What the services share: settings, topics, the faust app, delivery."""

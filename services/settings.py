@@ -1,0 +1,236 @@
+"""Settings, from environment variables.
+
+Every variable begins with ``GENRESTREAM_``, except the names that all Kafka users know.
+"""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from features import FEATURE_SETS
+from schemas.errors import SettingsError
+
+PREFIX: Final = "GENRESTREAM_"
+DEFAULT_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
+#: Chunks of up to this many bytes fit: a 30 s stereo WAV at 44.1 kHz has 5.3 MB, a FLAC half of it.
+MAX_MESSAGE_BYTES: Final = 5 * 1024 * 1024
+#: How long a broker may hold back a fetch that finds nothing. The embedded one (Tansu) does not see
+#: what comes meanwhile, so this bounds the latency; it costs 50 empty fetches a second.
+FETCH_WAIT_MS: Final = 20
+_SECRET: Final = re.compile("PASSWORD|SECRET|TOKEN|CREDENTIAL", re.IGNORECASE)
+
+
+class Settings(BaseSettings):
+    """What a service must be told. All values have a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    bootstrap_servers: str | None = Field(
+        None,
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
+        description="Kafka brokers, host:port,…; the embedded broker when not set (demo, up)",
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        validation_alias="KAFKA_SECURITY_PROTOCOL",
+        description="of the brokers' port: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512",
+        validation_alias="KAFKA_SASL_MECHANISM",
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    )
+    sasl_username: str | None = Field(
+        None, validation_alias="KAFKA_SASL_USERNAME", min_length=1, description="of our user"
+    )
+    sasl_password: SecretStr | None = Field(
+        None, validation_alias="KAFKA_SASL_PASSWORD", min_length=1, description="of that user"
+    )
+    ssl_cafile: FilePath | None = Field(
+        None,
+        validation_alias="KAFKA_SSL_CAFILE",
+        description="PEM file of the authority that signed the brokers' certificates; by default "
+        "those that the system trusts",
+    )
+    ssl_certfile: FilePath | None = Field(
+        None,
+        validation_alias="KAFKA_SSL_CERTFILE",
+        description="PEM file of our own certificate, for brokers that ask for one",
+    )
+    ssl_keyfile: FilePath | None = Field(
+        None, validation_alias="KAFKA_SSL_KEYFILE", description="PEM file of its key"
+    )
+    ssl_key_password: SecretStr | None = Field(
+        None, validation_alias="KAFKA_SSL_KEY_PASSWORD", description="of that key, if it has one"
+    )
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="before topic names")
+    partitions: int = Field(4, ge=1, le=10_000, description="of topics that are created")
+    replication_factor: int = Field(1, ge=1, le=16, description="of topics that are created")
+    model: str = Field(
+        "vote-discriminant-musicnn-200",
+        description="a name from models/ or the path of an ONNX file",
+    )
+    feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="that the extractor emits, with commas; by default that of the model"
+    )
+    idle_timeout_seconds: float = Field(
+        30.0, ge=1, le=86_400, description="a stream without chunks for so long is closed"
+    )
+    max_chunk_seconds: float = Field(
+        900.0, ge=1, le=86_400, description="longest audio that one message may decode to"
+    )
+    silence_dbfs: float = Field(
+        -60.0, ge=-120, le=0, description="windows below this level are silence"
+    )
+    unknown_below: float | None = Field(
+        None, ge=0, le=1, description="confidence below which the answer is unknown; the model's"
+    )
+    session_timeout_seconds: float = Field(
+        45.0, ge=3, le=300, description="of the consumer groups; Kafka allows 6 s and more"
+    )
+    http_host: str = Field("127.0.0.1", description="address that http_port is bound to")
+    http_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="of a worker's /metrics, /healthz and /readyz, 0 for none; not for demo and up",
+    )
+    stall_seconds: float = Field(
+        60.0,
+        ge=1,
+        le=86_400,
+        description="a worker that makes no progress for so long while messages wait is not alive",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG shows what faust and aiokafka do, too"
+    )
+    log_format: Literal["auto", "human", "json"] = Field(
+        "auto", description="json is an object a line; auto is human on a terminal, json elsewhere"
+    )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _check_servers(cls, servers: str | None) -> str | None:
+        for server in [] if servers is None else servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError(f"{server!r} is no broker address: write host:port,host:port")
+        return servers
+
+    @field_validator("feature_sets", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        return tuple(name for name in value.split(",") if name) if isinstance(value, str) else value
+
+    @field_validator("feature_sets")
+    @classmethod
+    def _know_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in FEATURE_SETS]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}: choose {', '.join(FEATURE_SETS)}")
+        return names
+
+    @model_validator(mode="after")
+    def _check_security(self) -> Self:
+        """Refuse credentials that would go unused: who sets them does not expect plaintext."""
+        protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"
+        names = variable_names()
+        sasl, tls = ["sasl_username", "sasl_password"], ["ssl_cafile", "ssl_certfile"]
+        unused = [*([] if self.uses_sasl else sasl), *([] if self.uses_tls else tls)]
+        for field in unused:
+            if getattr(self, field) is not None:
+                raise ValueError(
+                    f"{names[field]} is set, but {protocol} does not use it: choose "
+                    "SASL_SSL for a password over TLS, SSL for TLS alone, or unset it"
+                )
+        for field in sasl if self.uses_sasl else []:
+            if getattr(self, field) is None:
+                raise ValueError(f"{names[field]} is not set: {protocol} needs it")
+        if bool(self.ssl_certfile) != bool(self.ssl_keyfile):
+            raise ValueError("KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE go together: set both")
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether we give a user name and a password."""
+        return self.security_protocol.startswith("SASL_")
+
+    @property
+    def brokers(self) -> str:
+        """Bootstrap servers, with the default filled in."""
+        return self.bootstrap_servers or DEFAULT_BOOTSTRAP_SERVERS
+
+    @property
+    def model_path(self) -> Path:
+        """Path of the ONNX file that `model` names."""
+        return model_path(self.model)
+
+
+def model_path(name: str) -> Path:
+    """Return the ONNX file of a model: a path as it is, a plain name from ``models/``."""
+    if name.endswith(".onnx"):
+        return Path(name)
+    return Path(__file__).parents[1] / "models" / f"{name}.onnx"
+
+
+@cache
+def variable_names() -> dict[str, str]:
+    """Map each setting's field to the name of its environment variable."""
+    return {
+        name: str(field.validation_alias or PREFIX + name.upper())
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; keyword arguments that are not ``None`` go first.
+
+    Raises
+    ------
+    SettingsError
+        An unknown variable with our prefix, or a bad value: named, with the remedy.
+    """
+    names = variable_names()
+    unknown = sorted(
+        name for name in os.environ if name.startswith(PREFIX) and name not in names.values()
+    )
+    if unknown:
+        raise SettingsError(
+            f"unknown setting {unknown[0]}={_shown(unknown[0], os.environ[unknown[0]])}: "
+            f"remove it or use one of {', '.join(sorted(names.values()))}"
+        )
+    given = {names[key]: value for key, value in overrides.items() if value is not None}
+    fields = {
+        (key if alias.startswith(PREFIX) else alias): given[alias]
+        for key, alias in names.items()
+        if alias in given
+    }
+    try:
+        return Settings(**fields)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # of several settings together
+        return reason
+    field = str(first["loc"][0])
+    variable = variable_names().get(field, field)
+    return f"setting {variable}={_shown(variable, first['input'])}: {reason}"
+
+
+def _shown(name: str, value: object) -> str:
+    """Return a value for an error message, but nothing that looks like a secret."""
+    return "**********" if _SECRET.search(name) else repr(value)

@@ -1,0 +1,72 @@
+"""Logs: an object a line for machines, with the place of the message that is spoken of."""
+
+import json
+import logging
+import logging.config
+import sys
+
+import pytest
+
+from schemas import Origin
+from services.observing.logs import JsonFormatter, log_configuration, message_fields
+from services.processing.records import Record
+
+RECORD = Record(
+    Origin("audio.features", 2, 17),
+    0,
+    b"radio",
+    b"",
+    [("ce_id", b"audio.chunks/2/5/librosa-52/3"), ("traceparent", b"00-ab-cd-01")],
+)
+
+
+def _logged(capsys: pytest.CaptureFixture[str], log_format: str, level: str = "INFO") -> list[str]:
+    configuration = log_configuration(level, log_format)  # type: ignore[arg-type]
+    configuration["root"]["handlers"] = []
+    configuration["loggers"] = {"tests.logs": {"level": level, "handlers": ["stderr"]}}
+    logging.config.dictConfig(configuration)
+    logger = logging.getLogger("tests.logs")
+    fields = message_fields(RECORD, "classifier", "radio")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logger.exception("dead letter: %s: %s", RECORD.place, 'a "quoted" reason', extra=fields)
+    logger.info("plain")
+    return capsys.readouterr().err.splitlines()
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = map(json.loads, _logged(capsys, "json"))
+    assert first.pop("timestamp").endswith("Z")
+    assert "ValueError: two\nlines" in first.pop("exception")
+    assert first == {
+        "level": "ERROR",
+        "logger": "tests.logs",
+        "message": 'dead letter: audio.features[2]@17: a "quoted" reason',
+        "service": "classifier",
+        "topic": "audio.features",
+        "partition": 2,
+        "offset": 17,
+        "stream": "radio",
+        "event_id": "audio.chunks/2/5/librosa-52/3",
+        "traceparent": "00-ab-cd-01",
+    }
+    assert second.keys() == {"timestamp", "level", "logger", "message"}
+
+
+def test_people_read_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = _logged(capsys, "human")
+    assert lines[0].endswith('dead letter: audio.features[2]@17: a "quoted" reason')
+    assert lines[-1].endswith("INFO    tests.logs: plain")
+
+
+@pytest.mark.parametrize(("terminal", "expected"), [(True, "human"), (False, "json")])
+def test_auto(monkeypatch: pytest.MonkeyPatch, terminal: bool, expected: str) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert log_configuration("INFO")["handlers"]["stderr"]["formatter"] == expected
+
+
+def test_what_json_cannot_say_is_written_all_the_same() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (b"\xff",), None)
+    record.stream = object()
+    assert json.loads(JsonFormatter().format(record))["stream"].startswith("<object")

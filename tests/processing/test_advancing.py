@@ -1,0 +1,150 @@
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import FeatureVector, Origin
+from services.observing.worker_metrics import Metrics
+from services.processing.advancing import Advancer, processors
+from services.processing.core import Turn
+from services.processing.records import Progress, Record, Step
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a stream has heard: the values of its messages."""
+
+    values: tuple[bytes, ...] = ()
+    ended: bool = False
+
+
+SeenStep = Step[Seen, Seen, FeatureVector]
+
+
+@dataclass
+class Collector:
+    """Remembers the messages of a stream; `end` ends it, `fail` is a fault of ours."""
+
+    service: str = "collector"
+    saved_type: type[Seen] = Seen
+    idle_timeout_seconds: float | None = None
+
+    def stream_id(self, record: Record) -> str:
+        return (record.key or b"").decode()
+
+    def resume(self, stream_id: str, saved: Seen) -> Seen:
+        return saved
+
+    def advance(self, state: Seen | None, record: Record) -> Sequence[SeenStep]:
+        if record.value == b"fail":
+            raise ZeroDivisionError("a fault")
+        ended = record.value == b"end"
+        seen = Seen((*(state.values if state else ()), record.value), ended)
+        return [Step(None if ended else seen, released=(record.place.offset,), saved=seen)]
+
+    def close(self, state: Seen) -> SeenStep:
+        return Step(state)
+
+    def is_open(self, saved: Seen) -> bool:
+        return not saved.ended
+
+    def progress(self, saved: Seen) -> Progress:
+        return (len(saved.values),)
+
+    def is_expired(self, saved: Seen, committed: int | None, age_seconds: float) -> bool:
+        return False
+
+
+@dataclass
+class BatchCollector(Collector):
+    """Takes all streams at once, and fails at once."""
+
+    sizes: list[int] = field(default_factory=list)
+
+    def advance_many(self, turns: Sequence[Turn[Seen]]) -> list[list[Sequence[SeenStep]]]:
+        self.sizes.append(len(turns))
+        return [self._fold(turn) for turn in turns]
+
+    def _fold(self, turn: Turn[Seen]) -> list[Sequence[SeenStep]]:
+        state, found = turn.state, []
+        for record in turn.records:
+            found.append(self.advance(state, record))
+            state = found[-1][0].saved
+        return found
+
+
+def a_record(stream: str, value: bytes, offset: int) -> Record:
+    return Record(Origin("t", 0, offset), 0, stream.encode(), value)
+
+
+def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False) -> Any:
+    advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(
+        core, Metrics("extractor", "group", "audio.chunks")
+    )
+    if halted:
+        advancer.halt()
+    turns: list[Turn[Seen]] = [Turn(None, records) for records in streams.values()]
+    return asyncio.run(advancer.advance(turns))
+
+
+def last(found: list[Sequence[SeenStep]]) -> Seen | None:
+    return [steps[-1].saved for steps in found if steps[-1].saved][-1]
+
+
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.sampled_from([b"x", b"y", b"end", b"fail"])), max_size=40
+)
+
+
+@pytest.mark.parametrize("core", [Collector(), BatchCollector()], ids=["threads", "together"])
+@given(messages=MESSAGES)
+def test_a_stream_is_advanced_in_order_and_a_fault_stops_nothing(
+    core: Any, messages: list[tuple[str, bytes]]
+) -> None:
+    logging.disable(logging.ERROR)
+    streams: dict[str, list[Record]] = {}
+    for offset, (stream, value) in enumerate(messages):
+        streams.setdefault(stream, []).append(a_record(stream, value, offset))
+    for records, found in zip(streams.values(), advance(core, streams), strict=True):
+        assert len(found) == len(records)
+        for record, (step,) in zip(records, found, strict=True):
+            assert step.released == (record.place.offset,)
+            assert [letter.error.code for letter in step.dead_letters] == (
+                ["internal-error"] if record.value == b"fail" else []
+            )
+        good = [record.value for record in records if record.value != b"fail"]
+        if good:
+            seen = last(found)
+            assert seen
+            assert list(seen.values) == good
+    logging.disable(logging.NOTSET)
+
+
+def test_what_can_be_advanced_together_is() -> None:
+    core = BatchCollector()
+    advance(core, {name: [a_record(name, b"x", i)] for i, name in enumerate("abc")})
+    assert core.sizes == [3]
+
+
+@pytest.mark.skipif(processors() < 2, reason="needs two processors")
+def test_streams_are_advanced_side_by_side() -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    class Companion(Collector):
+        def advance(self, state: Seen | None, record: Record) -> Sequence[SeenStep]:
+            meeting.wait()  # breaks, and fails the message, when nobody else comes
+            return super().advance(state, record)
+
+    found = advance(Companion(), {name: [a_record(name, b"x", 0)] for name in "ab"})
+    assert [steps[0].dead_letters for (steps,) in found] == [(), ()]
+
+
+@pytest.mark.parametrize("core", [Collector(), BatchCollector()], ids=["threads", "together"])
+def test_nothing_begins_after_a_halt(core: Any) -> None:
+    assert advance(core, {"a": [a_record("a", b"x", 0)]}, halted=True) == [[]]

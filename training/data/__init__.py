@@ -1,0 +1,1 @@
+"""Tables, audio folders, splits and artists."""

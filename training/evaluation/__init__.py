@@ -1,0 +1,1 @@
+"""Scores, reports, plots and the study."""

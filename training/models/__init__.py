@@ -1,0 +1,1 @@
+"""Estimators, fitting, search and export to ONNX."""

@@ -1,0 +1,1 @@
+"""The published networks, made again from their checkpoints."""

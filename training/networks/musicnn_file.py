@@ -1,0 +1,157 @@
+"""Make the ONNX file of `musicnn-200` and its card from the authors' checkpoint."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from features.embeddings.log_mel import N_FRAMES, N_MELS
+from features.embeddings.musicnn import INPUT_NAME, N_VALUES, OUTPUT_NAME
+from training.errors import ExportError
+from training.models.export import IR_VERSION, OPSETS
+from training.networks import musicnn_layers as musicnn
+from training.networks.musicnn_checkpoint import NETWORK, PACKAGE
+from training.networks.musicnn_layers import MusiCNN, Weights
+
+if TYPE_CHECKING:
+    import onnx
+
+NAME: Final = "musicnn-200"
+#: Largest difference of a value between the ONNX file and the whole network in Keras.
+TOLERANCE: Final = 1e-4
+_N_PATCHES: Final = 8
+
+#: Of the weights; it goes with every copy.
+LICENCE: Final = """\
+Copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019. Code developed by Jordi Pons \
+(www.jordipons.me).
+
+Permission to use, copy, modify, and/or distribute this software for any purpose with or without \
+fee is hereby granted, provided that the above copyright notice and this permission notice appear \
+in all copies.
+
+THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS \
+SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE \
+AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES \
+WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, \
+NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE \
+OF THIS SOFTWARE.
+"""
+
+_CARD: Final = """\
+# {name}
+
+sha256: {sha256}
+
+What a network trained on 3 s excerpts of the Million Song Dataset hears in a window: the
+penultimate layer, before its ReLU, of MusiCNN (Pons and Serra 2019, arXiv:1909.06654), in ONNX.
+
+| | |
+|---|---|
+| input | `{input}` float32 (N, {frames}, {mels}): log10(1 + 10000 · power) of {mels} mel bands, \
+16 kHz, n_fft 512, hop 256 (`features/embeddings/log_mel.py`) |
+| output | `{output}` float32 (N, {width}) |
+| weights | `{network}` of the PyPI package `{package}` |
+| size | {size} kB |
+| created | {created} |
+
+`genrestream build-musicnn` makes this file again. The architecture is written anew in Keras
+(`training/networks/musicnn_layers.py`) and the weights are the authors'. {dead} of the
+{filters} filters of the front end have no weights left (the training's weight decay took them):
+they answer the same to every sound, and are folded into one. The answers stay those of the whole network, within 1e-5
+where values reach 15, at a fifth of the cost.
+
+## Limits
+
+- It hears 3 s at a time, mono, up to 8 kHz.
+- It was trained to tag popular western music (rock, pop, female vocalists, …); what it says of
+  speech, noise or other music means little by itself.
+
+## Licence of the weights
+
+{licence}"""
+
+
+def make(variables: Mapping[str, Weights], output: Path, created: str) -> Path:
+    """Convert, check and write ``musicnn-200.onnx`` and its card.
+
+    Parameters
+    ----------
+    variables
+        Of the checkpoint.
+    output
+        Folder to write to.
+    created
+        ISO 8601 date.
+
+    Raises
+    ------
+    ExportError
+        ONNX Runtime does not answer as the whole network does.
+    """
+    whole = musicnn.from_checkpoint(variables)
+    small = musicnn.prune(whole)
+    file = _to_file(musicnn.to_onnx(small, OPSETS[""]), created)
+    _check(file, whole)
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{NAME}.onnx"
+    path.write_bytes(file)
+    path.with_suffix(".md").write_text(_card(file, whole, small, created), encoding="utf-8")
+    return path
+
+
+def _to_file(model: "onnx.ModelProto", created: str) -> bytes:
+    model.graph.name = NAME
+    model.ir_version = IR_VERSION
+    props = {
+        "name": NAME,
+        "source": f"{NETWORK} of {PACKAGE}",
+        "licence": LICENCE,
+        "created": created,
+    }
+    del model.metadata_props[:]
+    for key in sorted(props):
+        model.metadata_props.add(key=key, value=props[key])
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _check(file: bytes, whole: MusiCNN) -> None:
+    """Compare with the whole network on patches of all loudness."""
+    import onnxruntime
+
+    random = np.random.default_rng(0)
+    scale = np.linspace(0.0, 4.0, _N_PATCHES, dtype=np.float32)[:, np.newaxis, np.newaxis]
+    patches = scale * random.random((_N_PATCHES, N_FRAMES, N_MELS), np.float32)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (found,) = session.run([OUTPUT_NAME], {INPUT_NAME: patches})
+    expected = np.asarray(musicnn.build(whole)(patches, training=False))
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"the embedding differs by {difference:.1e} from the whole network's, at most "
+            f"{TOLERANCE:.0e} is allowed: do not ship this file"
+        )
+
+
+def _card(file: bytes, whole: MusiCNN, small: MusiCNN, created: str) -> str:
+    filters = sum(len(block.bias) for block in whole.front_end)
+    alive = sum(len(block.bias) for block in small.front_end) - 1
+    return _CARD.format(
+        name=NAME,
+        sha256=hashlib.sha256(file).hexdigest(),
+        input=INPUT_NAME,
+        output=OUTPUT_NAME,
+        frames=N_FRAMES,
+        mels=N_MELS,
+        width=N_VALUES,
+        network=NETWORK,
+        package=PACKAGE,
+        size=round(len(file) / 1000),
+        created=created,
+        dead=filters - alive,
+        filters=filters,
+        licence=LICENCE,
+    )
