@@ -19,16 +19,30 @@ from schemas.codec import (
 from schemas.messages import (
     SCHEMA_VERSION,
     AudioChunk,
+    Content,
     FeatureVector,
     GenrePrediction,
     ModelReference,
+    Now,
     Origin,
+    Shares,
     WindowAnswer,
     feature_event_id,
     keyless_stream_id,
     prediction_event_id,
 )
-from schemas.model_metadata import GENRES, INPUT_NAME, OUTPUT_NAME, SILENCE, UNKNOWN, ModelMetadata
+from schemas.model_metadata import (
+    GENRES,
+    INPUT_NAME,
+    OUTPUT_NAME,
+    SILENCE,
+    SPEECH,
+    UNKNOWN,
+    ModelMetadata,
+)
+from schemas.segments import GenreSegment, segment_event_id
+from schemas.stations import EventKind, Station, StationEvent, station_event_id
+from schemas.times import to_milliseconds, to_time
 
 __all__ = [
     "GENRES",
@@ -36,16 +50,24 @@ __all__ = [
     "OUTPUT_NAME",
     "SCHEMA_VERSION",
     "SILENCE",
+    "SPEECH",
     "UNKNOWN",
     "AudioChunk",
+    "Content",
     "DeadLetterReason",
     "Event",
+    "EventKind",
     "FeatureVector",
     "GenrePrediction",
+    "GenreSegment",
     "Headers",
     "ModelMetadata",
     "ModelReference",
+    "Now",
     "Origin",
+    "Shares",
+    "Station",
+    "StationEvent",
     "WindowAnswer",
     "dead_letter_headers",
     "decode_chunk",
@@ -61,4 +83,8 @@ __all__ = [
     "keyless_stream_id",
     "original_headers",
     "prediction_event_id",
+    "segment_event_id",
+    "station_event_id",
+    "to_milliseconds",
+    "to_time",
 ]

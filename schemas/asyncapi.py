@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document of the four topics, made from the message types and the codec.
+"""The AsyncAPI 3.0 document of the topics, made from the message types and the codec.
 
 The examples are encoded by the codec itself, so what the document shows is what goes over the wire.
 """
@@ -16,58 +16,20 @@ from schemas.codec import (
     encode_event_headers,
 )
 from schemas.errors import CorruptAudio
-from schemas.messages import (
-    SCHEMA_VERSION,
-    AudioChunk,
-    FeatureVector,
-    GenrePrediction,
-    ModelReference,
-    Origin,
-    WindowAnswer,
-    feature_event_id,
-    prediction_event_id,
+from schemas.examples import (
+    EXAMPLE_CHUNK,
+    EXAMPLE_PREDICTION,
+    EXAMPLE_SEGMENT,
+    EXAMPLE_STATION,
+    EXAMPLE_STATION_EVENT,
+    EXAMPLE_VECTOR,
+    ORIGIN,
+    TIMESTAMP_MS,
+    TRACEPARENT,
 )
+from schemas.messages import SCHEMA_VERSION
 
 Document = dict[str, Any]
-
-_ORIGIN: Final = Origin("audio.chunks", 3, 1042)
-_TIMESTAMP_MS: Final = 1_767_225_600_000
-_TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-EXAMPLE_CHUNK: Final = AudioChunk(
-    data=b"",
-    stream_id="radio-1",
-    content_type="audio/flac",
-    final=True,
-    sequence=42,
-    traceparent=_TRACEPARENT,
-)
-EXAMPLE_VECTOR: Final = FeatureVector(
-    event_id=feature_event_id(_ORIGIN, "seed-25", 7),
-    stream_id="radio-1",
-    origin=_ORIGIN,
-    feature_set="seed-25",
-    window_index=7,
-    start_seconds=21.0,
-    end_seconds=24.0,
-    level_dbfs=-17.42,
-    values=(0.35008812, 1784.1658, 2002.449),
-)
-EXAMPLE_PREDICTION: Final = GenrePrediction(
-    event_id=prediction_event_id(EXAMPLE_VECTOR, ModelReference("extra-trees-seed-25", "1.0.0")),
-    stream_id="radio-1",
-    origin=_ORIGIN,
-    feature_set="seed-25",
-    model=ModelReference("extra-trees-seed-25", "1.0.0"),
-    window_index=7,
-    start_seconds=21.0,
-    end_seconds=24.0,
-    label="jazz",
-    confidence=0.75,
-    probabilities={"blues": 0.25, "jazz": 0.75},
-    windows=8,
-    window=WindowAnswer("blues", 0.5, {"blues": 0.5, "jazz": 0.5}),
-)
 
 _TRACE: Final = {"type": "string", "description": "W3C trace context, passed on unread."}
 _CHUNK_HEADERS: Final[Document] = {
@@ -92,6 +54,14 @@ _CHUNK_HEADERS: Final[Document] = {
             "Number of the chunk in its stream: 0, 1, 2 and so on. With it, repeated chunks are "
             "dropped, late ones are dead letters, and missing ones are counted in the events "
             "(missing_chunks). A number 0 with other audio begins a new stream."
+        ),
+    },
+    "captured-at": {
+        "type": "string",
+        "format": "date-time",
+        "description": (
+            "When the first sample was heard, RFC 3339 with a zone. Without it: the time of the "
+            "message less the length of the chunk."
         ),
     },
     "traceparent": _TRACE,
@@ -154,6 +124,19 @@ def _channels() -> Document:
             "GenrePrediction",
             "Genre labels, one a feature vector; the last of a stream is final.",
         ),
+        "segments": _channel(
+            "genre.segments",
+            "GenreSegment",
+            "Stretches of one label, published when the label changes or the stream ends.",
+        ),
+        "stations": _channel(
+            "stations",
+            "Station",
+            "What to listen to, compacted; a message without a value removes the station.",
+        ),
+        "stationEvents": _channel(
+            "station.events", "StationEvent", "What happens to stations: lost, silent, a title."
+        ),
         "deadLetters": _channel(
             "audio.dead-letter", "DeadLetter", "What could not be processed, and why."
         ),
@@ -177,8 +160,14 @@ def _operations() -> Document:
         "rejectChunk": _operation("send", "deadLetters", "DeadLetter", "extractor"),
         "classifyFeatures": _operation("receive", "features", "FeatureVector", "classifier"),
         "publishPredictions": _operation("send", "predictions", "GenrePrediction", "classifier"),
+        "publishSegments": _operation("send", "segments", "GenreSegment", "classifier"),
         "rejectFeatures": _operation("send", "deadLetters", "DeadLetter", "classifier"),
         "consumePredictions": _operation("receive", "predictions", "GenrePrediction", "consumer"),
+        "consumeSegments": _operation("receive", "segments", "GenreSegment", "consumer"),
+        "applyStations": _operation("send", "stations", "Station", "operator"),
+        "listenToStations": _operation("receive", "stations", "Station", "receiver"),
+        "publishStationEvents": _operation("send", "stationEvents", "StationEvent", "receiver"),
+        "consumeStationEvents": _operation("receive", "stationEvents", "StationEvent", "consumer"),
         "inspectDeadLetters": _operation("receive", "deadLetters", "DeadLetter", "consumer"),
     }
 
@@ -201,6 +190,9 @@ def _messages(json_schemas: dict[str, str]) -> Document:
         "AudioChunk": _chunk_message(),
         "FeatureVector": _event_message(EXAMPLE_VECTOR, json_schemas),
         "GenrePrediction": _event_message(EXAMPLE_PREDICTION, json_schemas),
+        "GenreSegment": _event_message(EXAMPLE_SEGMENT, json_schemas),
+        "Station": _station_message(json_schemas),
+        "StationEvent": _event_message(EXAMPLE_STATION_EVENT, json_schemas),
         "DeadLetter": _dead_letter_message(),
     }
 
@@ -227,7 +219,7 @@ def _chunk_message() -> Document:
 
 def _event_message(event: Event, json_schemas: dict[str, str]) -> Document:
     name = type(event).__name__
-    headers = _texts(encode_event_headers(event, _TIMESTAMP_MS, _TRACEPARENT))
+    headers = _texts(encode_event_headers(event, TIMESTAMP_MS, TRACEPARENT))
     return {
         "title": f"A {name}",
         "contentType": headers["content-type"],
@@ -236,12 +228,24 @@ def _event_message(event: Event, json_schemas: dict[str, str]) -> Document:
         "bindings": _kafka(_KEY),
         "examples": [
             {
-                "name": "in the middle of a stream",
+                "name": f"an example of a {name}",
                 "summary": "Shortened: real ones have all features and genres.",
                 "headers": headers,
                 "payload": msgspec.json.decode(encode_event(event)),
             }
         ],
+    }
+
+
+def _station_message(json_schemas: dict[str, str]) -> Document:
+    payload = msgspec.json.decode(encode_event(EXAMPLE_STATION))
+    return {
+        "title": "A station to listen to",
+        "contentType": "application/json",
+        "headers": {"type": "object", "properties": {}},
+        "payload": {"$ref": json_schemas["Station"]},
+        "bindings": _kafka({"type": "string", "description": "The station's id."}),
+        "examples": [{"name": "a station", "headers": {}, "payload": payload}],
     }
 
 
@@ -264,7 +268,7 @@ def _event_headers(example: dict[str, str]) -> Document:
 def _dead_letter_message() -> Document:
     error = CorruptAudio("the container holds no audio frames")
     original = encode_chunk_headers(EXAMPLE_CHUNK)
-    headers = dead_letter_headers(_ORIGIN, _TIMESTAMP_MS, "extractor", error, original)
+    headers = dead_letter_headers(ORIGIN, TIMESTAMP_MS, "extractor", error, original)
     return {
         "title": "A message that could not be processed",
         "summary": "Key, value and headers are the original's; headers say where and why.",

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,9 +14,12 @@ from schemas.messages import (
     GenrePrediction,
     Origin,
 )
+from schemas.segments import GenreSegment
+from schemas.stations import Station, StationEvent
+from schemas.times import to_milliseconds, to_time
 
 Headers = list[tuple[str, bytes]]
-Event = FeatureVector | GenrePrediction
+Event = FeatureVector | GenrePrediction | GenreSegment | StationEvent
 
 MAX_STREAM_ID_BYTES: Final = 1024
 #: The largest integer that every JSON reader keeps exact.
@@ -26,9 +28,9 @@ MAX_SEQUENCE: Final = 2**53 - 1
 _EVENT_TYPES: Final = {
     FeatureVector: ("genrestream.feature_vector.v1", "genrestream/extractor"),
     GenrePrediction: ("genrestream.genre_prediction.v1", "genrestream/classifier"),
+    GenreSegment: ("genrestream.genre_segment.v1", "genrestream/classifier"),
+    StationEvent: ("genrestream.station_event.v1", "genrestream/receiver"),
 }
-#: Of the year 9999, the last that ISO 8601 writes; a producer's clock may claim any 64-bit number.
-_LATEST_TIMESTAMP: Final = 253_402_300_799
 _DEAD_LETTER_HEADERS: Final = (
     "dead_letter_topic",
     "dead_letter_partition",
@@ -42,7 +44,7 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _encoder = msgspec.json.Encoder()
 T_ = TypeVar("T_")
-E_ = TypeVar("E_", FeatureVector, GenrePrediction)
+E_ = TypeVar("E_", FeatureVector, GenrePrediction, GenreSegment, Station, StationEvent)
 
 
 def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
@@ -74,6 +76,7 @@ def decode_chunk(
         final=decode_final(headers),
         sequence=decode_sequence(headers),
         traceparent=header(headers, "traceparent"),
+        captured_at=decode_captured_at(headers),
     )
 
 
@@ -134,6 +137,26 @@ def decode_sequence(headers: Iterable[tuple[str, bytes]]) -> int | None:
     return int(text)
 
 
+def decode_captured_at(headers: Iterable[tuple[str, bytes]]) -> int | None:
+    """Read when the first sample was heard, in ms since 1970; ``None`` when it is not said.
+
+    Raises
+    ------
+    MessageError
+        The header ``captured-at`` is no RFC 3339 time with a zone.
+    """
+    text = header(headers, "captured-at")
+    if text is None:
+        return None
+    try:
+        return to_milliseconds(text)
+    except (ValueError, OverflowError) as error:
+        raise MessageError(
+            f"header 'captured-at' is {text[:40]!r}: write the time of the first sample as "
+            "2026-11-25T10:00:00.000Z, or leave the header out"
+        ) from error
+
+
 def encode_chunk_headers(chunk: AudioChunk) -> Headers:
     """Return the headers that `decode_chunk` reads."""
     headers: Headers = []
@@ -145,16 +168,18 @@ def encode_chunk_headers(chunk: AudioChunk) -> Headers:
         headers.append(("sequence", b"%d" % chunk.sequence))
     if chunk.traceparent:
         headers.append(("traceparent", chunk.traceparent.encode()))
+    if chunk.captured_at is not None:
+        headers.append(("captured-at", to_time(chunk.captured_at).encode()))
     return headers
 
 
-def encode_event(event: Event) -> bytes:
-    """Return the JSON of a feature vector or prediction."""
+def encode_event(event: Event | Station) -> bytes:
+    """Return the JSON of an event, or of a station."""
     return _encoder.encode(event)
 
 
 def decode_event(data: bytes | None, event_type: type[E_]) -> E_:
-    """Read a feature vector or prediction from its JSON.
+    """Read an event, or a station, from its JSON.
 
     Raises
     ------
@@ -193,22 +218,20 @@ def encode_event_headers(
     Parameters
     ----------
     event
-        The feature vector or prediction.
+        The event.
     timestamp_ms
         Time of the message that caused the event, so that a replay gives the same headers.
     traceparent
         W3C trace context of that message.
     """
     event_type, source = _EVENT_TYPES[type(event)]
-    seconds = min(max(timestamp_ms / 1000, 0), _LATEST_TIMESTAMP)
-    time = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     values = {
         "ce_specversion": "1.0",
         "ce_id": event.event_id,
         "ce_type": event_type,
         "ce_source": source,
         "ce_subject": event.stream_id,
-        "ce_time": time.replace("+00:00", "Z"),
+        "ce_time": to_time(timestamp_ms),
         "content-type": "application/json",
     }
     if traceparent:

@@ -15,6 +15,14 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0.0)]
 SchemaVersion = Annotated[str, Meta(pattern=r"^1(\.|$)")]
+#: RFC 3339 in UTC with milliseconds: ``2026-11-25T10:00:00.000Z``.
+Time = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,9 @@ class AudioChunk:
         Number of the chunk in its stream, counted by the producer, or ``None``.
     traceparent
         W3C trace context, passed on unread.
+    captured_at
+        When the first sample was heard, in milliseconds since 1970, or ``None``: then it is the
+        time of the message less the length of the chunk.
     """
 
     data: bytes
@@ -43,6 +54,7 @@ class AudioChunk:
     final: bool = False
     sequence: int | None = None
     traceparent: str | None = None
+    captured_at: int | None = None
 
 
 class Origin(Struct, frozen=True, forbid_unknown_fields=False):
@@ -61,6 +73,35 @@ class Origin(Struct, frozen=True, forbid_unknown_fields=False):
     def __str__(self) -> str:
         """Write it as people do: ``audio.chunks[2]@17``."""
         return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+class Content(Struct, frozen=True):
+    """What kind of sound a window holds, before which genre: each probability by itself.
+
+    Attributes
+    ----------
+    music, speech, other
+        Probability that there is some; a jingle under a voice has both music and speech.
+    """
+
+    music: Probability
+    speech: Probability
+    other: Probability
+
+
+class Shares(Struct, frozen=True):
+    """How much of a stream, or of a segment, is what kind of sound: fractions of its windows.
+
+    Attributes
+    ----------
+    music, speech, other, silence
+        The fractions; music and speech may overlap.
+    """
+
+    music: Probability
+    speech: Probability
+    other: Probability
+    silence: Probability
 
 
 class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -91,6 +132,10 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
         Number of chunks that are missing in this window by the producer's own count (header
         ``sequence``): lost on their way, late, or dead letters. The audio around them is joined,
         and the seconds count what was heard.
+    heard_at
+        When the window's first sample was heard; null from extractors before version 0.2.
+    content
+        What kind of sound the window holds; null where content is not asked for.
     schema_version
         Version of this schema; another major version is refused.
     """
@@ -106,6 +151,8 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
     values: tuple[float, ...]
     final: bool = False
     missing_chunks: Count = 0
+    heard_at: Time | None = None
+    content: Content | None = None
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 
@@ -140,6 +187,28 @@ class WindowAnswer(Struct, frozen=True):
     probabilities: dict[str, Probability]
 
 
+class Now(Struct, frozen=True):
+    """What a stream sounds like now: the answer for its last seconds, 30 unless set otherwise.
+
+    Attributes
+    ----------
+    label
+        The label that holds: it changes only when another one has led for a while. A genre,
+        ``speech``, ``silence`` or ``unknown``.
+    confidence
+        Mean confidence in that label over the last seconds.
+    probabilities
+        Mean probability of every genre over the last seconds; empty where no window counts.
+    since
+        `heard_at` of the first window of this label; null where the vectors have no time.
+    """
+
+    label: str
+    confidence: Probability
+    probabilities: dict[str, Probability]
+    since: Time | None
+
+
 class GenrePrediction(Struct, frozen=True, kw_only=True):
     """One message of ``genre.predictions``: the answer for a stream so far, and for its window.
 
@@ -165,6 +234,15 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
         audio was left for another window.
     final
         Whether this is the last prediction of the stream.
+    heard_at
+        When the window's first sample was heard; null where the vector has no time.
+    content
+        What kind of sound the window holds; null where the vector does not say.
+    shares
+        How much of the stream so far is music, speech, other sound and silence; null where the
+        vectors do not say.
+    now
+        The answer for the last seconds; null from classifiers before version 0.2.
     schema_version
         Version of this schema; another major version is refused.
     """
@@ -184,6 +262,10 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     window: WindowAnswer | None
     final: bool = False
     missing_chunks: Count = 0
+    heard_at: Time | None = None
+    content: Content | None = None
+    shares: Shares | None = None
+    now: Now | None = None
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 

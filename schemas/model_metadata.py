@@ -30,6 +30,8 @@ GENRES: Final = (
 SILENCE: Final = "silence"
 #: Label of audio that the model is not sure enough of.
 UNKNOWN: Final = "unknown"
+#: The label of what is spoken.
+SPEECH: Final = "speech"
 
 
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):

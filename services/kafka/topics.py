@@ -1,4 +1,4 @@
-"""The four topics: their names, and how they are created."""
+"""The topics: their names, and how they are created."""
 
 import asyncio
 import time
@@ -45,6 +45,21 @@ class Topics:
         return f"{self.prefix}audio.dead-letter"
 
     @property
+    def segments(self) -> str:
+        """Stretches of one label."""
+        return f"{self.prefix}genre.segments"
+
+    @property
+    def stations(self) -> str:
+        """What receivers listen to; compacted."""
+        return f"{self.prefix}stations"
+
+    @property
+    def station_events(self) -> str:
+        """What happens to stations."""
+        return f"{self.prefix}station.events"
+
+    @property
     def replays(self) -> str:
         """Notes of which dead letters were sent back; made when the first one is."""
         return f"{self.dead_letters}.replays"
@@ -52,7 +67,20 @@ class Topics:
     @property
     def all(self) -> tuple[str, ...]:
         """Every topic, in the order of the flow."""
-        return self.chunks, self.features, self.predictions, self.dead_letters
+        return (
+            self.chunks,
+            self.features,
+            self.predictions,
+            self.segments,
+            self.stations,
+            self.station_events,
+            self.dead_letters,
+        )
+
+    @property
+    def compacted(self) -> frozenset[str]:
+        """Topics that keep the latest message of each key."""
+        return frozenset((self.stations, self.replays))
 
 
 @asynccontextmanager
@@ -150,7 +178,7 @@ async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Se
                 name,
                 num_partitions=settings.partitions,
                 replication_factor=settings.replication_factor,
-                topic_configs={"max.message.bytes": str(_max_bytes(name, settings))},
+                topic_configs=_configs(name, settings),
             )
             for name in names
         ]
@@ -164,6 +192,13 @@ def _check_created(response: Any) -> None:
         if code and error is not TopicAlreadyExistsError:
             reason = (detail[0] if detail else None) or error.__name__
             raise BrokerError(f"topic {name} cannot be created: {reason}")
+
+
+def _configs(topic: str, settings: Settings) -> dict[str, str]:
+    configs = {"max.message.bytes": str(_max_bytes(topic, settings))}
+    if topic in Topics(settings.topic_prefix).compacted:
+        configs["cleanup.policy"] = "compact"
+    return configs
 
 
 def _max_bytes(topic: str, settings: Settings) -> int:

@@ -27,9 +27,9 @@ from schemas import (
     header,
     original_headers,
 )
-from schemas.asyncapi import EXAMPLE_PREDICTION, EXAMPLE_VECTOR
 from schemas.codec import MAX_SEQUENCE, MAX_STREAM_ID_BYTES
 from schemas.errors import CorruptAudio, MessageError
+from schemas.examples import EXAMPLE_PREDICTION, EXAMPLE_VECTOR
 from tests.schemas.events import feature_vectors, predictions
 
 TIMESTAMP_MS = 1_767_225_600_123
@@ -103,7 +103,10 @@ def test_bad_events_are_refused_in_words(data: bytes | None, reason: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    sorted(json.loads(encode_event(EXAMPLE_VECTOR)).keys() - {"final", "missing_chunks"}),
+    sorted(
+        json.loads(encode_event(EXAMPLE_VECTOR)).keys()
+        - {"final", "missing_chunks", "heard_at", "content"}
+    ),
 )
 def test_every_field_without_a_default_is_required(name: str) -> None:
     fields = json.loads(encode_event(EXAMPLE_VECTOR))

@@ -13,16 +13,32 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from schemas import Event, FeatureVector, GenrePrediction, encode_event
+from schemas import (
+    Event,
+    FeatureVector,
+    GenrePrediction,
+    GenreSegment,
+    Station,
+    StationEvent,
+    encode_event,
+)
 from schemas.generate import FOLDER, documents, json_schema, main, stale, write
 from services.kafka.topics import Topics
-from tests.schemas.events import feature_vectors, predictions
+from tests.schemas.events import feature_vectors, predictions, segments, station_events
 
 DOCUMENT: dict[str, Any] = msgspec.yaml.decode((FOLDER / "asyncapi.yaml").read_bytes())
-MESSAGES = ("AudioChunk", "FeatureVector", "GenrePrediction", "DeadLetter")
+MESSAGES = (
+    "AudioChunk",
+    "FeatureVector",
+    "GenrePrediction",
+    "GenreSegment",
+    "Station",
+    "StationEvent",
+    "DeadLetter",
+)
 
 
-def validator(event_type: type[Event]) -> Any:
+def validator(event_type: type[Event | Station]) -> Any:
     return jsonschema.Draft202012Validator(json_schema(event_type))
 
 
@@ -70,8 +86,10 @@ def test_a_changed_missing_or_extra_file_is_stale(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("event_type", [FeatureVector, GenrePrediction])
-def test_schemas_are_valid_and_describe_every_field(event_type: type[Event]) -> None:
+@pytest.mark.parametrize(
+    "event_type", [FeatureVector, GenrePrediction, GenreSegment, Station, StationEvent]
+)
+def test_schemas_are_valid_and_describe_every_field(event_type: type[Event | Station]) -> None:
     schema = json_schema(event_type)
     jsonschema.Draft202012Validator.check_schema(schema)
     for part in (schema, *schema["$defs"].values()):
@@ -89,6 +107,16 @@ def test_encoded_feature_vectors_fit_their_schema(vector: FeatureVector) -> None
 @given(predictions)
 def test_encoded_predictions_fit_their_schema(prediction: GenrePrediction) -> None:
     validator(GenrePrediction).validate(json.loads(encode_event(prediction)))
+
+
+@given(segments)
+def test_encoded_segments_fit_their_schema(segment: GenreSegment) -> None:
+    validator(GenreSegment).validate(json.loads(encode_event(segment)))
+
+
+@given(station_events)
+def test_encoded_station_events_fit_their_schema(event: StationEvent) -> None:
+    validator(StationEvent).validate(json.loads(encode_event(event)))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +169,8 @@ def test_every_operation_carries_messages_of_its_channel() -> None:
         "extractor",
         "classifier",
         "consumer",
+        "operator",
+        "receiver",
     }
     for operation in operations:
         channel = operation["channel"]["$ref"]

@@ -8,7 +8,7 @@ from schemas import (
     keyless_stream_id,
     prediction_event_id,
 )
-from schemas.asyncapi import EXAMPLE_VECTOR
+from schemas.examples import EXAMPLE_VECTOR
 
 count = st.integers(0, 1000)
 origins = st.builds(Origin, st.sampled_from(["audio.chunks", "a.audio.chunks"]), count, count)

@@ -60,8 +60,8 @@ penultimate layer, before its ReLU, of MusiCNN (Pons and Serra 2019, arXiv:1909.
 `genrestream build-musicnn` makes this file again. The architecture is written anew in Keras
 (`training/networks/musicnn_layers.py`) and the weights are the authors'. {dead} of the
 {filters} filters of the front end have no weights left (the training's weight decay took them):
-they answer the same to every sound, and are folded into one. The answers stay those of the whole network, within 1e-5
-where values reach 15, at a fifth of the cost.
+they answer the same to every sound, and are folded into one. The answers stay those of the whole
+network, within 1e-5 where values reach 15, at a fifth of the cost.
 
 ## Limits
 
