@@ -18,6 +18,7 @@ RUN python dependencies.py otel > requirements.txt \
 COPY README.md LICENSE ./
 COPY schemas schemas
 COPY features features
+COPY terminal terminal
 COPY services services
 COPY training training
 COPY models models

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from benchmarks import report
 from benchmarks.essentia_descriptors import essentia_descriptors
+from benchmarks.signals import music, noise
 from features import Samples, feature_set, read_file, resample
-from tests.audio import music, noise
 
 RATE: Final = 22_050
 N_FFT: Final = 2048

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
 
+from benchmarks.signals import encode, integers, music
 from schemas import AudioChunk
 from services.kafka.clients import TopicReader, send_chunk
 from services.kafka.topics import Topics
 from services.settings import Settings
-from tests.audio import encode, integers, music
 
 Codec = Literal["flac", "pcm"]
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import report
+from benchmarks.signals import music
 from features import FEATURE_SETS, Audio, FeatureSet, feature_set, resample
 from features.embeddings import log_mel, musicnn
-from tests.audio import music
 
 RATE: Final = 44_100
 REPORT: Final = report.FOLDER / "musicnn.json"

@@ -21,12 +21,12 @@ import soundfile
 
 from benchmarks import report
 from benchmarks.load import RATE, Load, send
+from benchmarks.signals import music
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import TopicReader, chunk_producer
 from services.kafka.embedded_broker import SESSION_TIMEOUT_SECONDS, embedded_broker
 from services.kafka.topics import Topics, create_topics
 from services.settings import Settings, load_settings
-from tests.audio import music
 
 REPORT: Final = report.FOLDER / "startup.json"
 NAMES: Final = (

@@ -1,7 +1,8 @@
 """Feature sets: named, versioned recipes from samples to a vector.
 
 `feature_set` is the one way in, for training, serving and benchmarks alike, so that a model meets
-in service exactly what it was trained on.
+in service exactly what it was trained on. What computes them (numba, scipy, ONNX Runtime) is
+imported when it is first used: commands that only ask for a name start without it.
 """
 
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.descriptors import spectral
-from features.descriptors.filter_banks import N_FFT, SAMPLE_RATE
-from features.embeddings import log_mel, musicnn
-from features.formats.decode import Samples
+from features.descriptors.names import SEED_DESCRIPTORS, TABLE_DESCRIPTORS
 from schemas.errors import InvalidSamples
 
 WINDOW_SECONDS: Final = 3.0
+#: The fewest samples that any set takes: a frame of the librosa sets.
+MIN_SAMPLES: Final = 2048
+
+Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ class FeatureSet:
             The samples are too few, too many for a set of fixed length, or give no finite
             features.
         """
-        if y.ndim != 1 or len(y) < N_FFT:
+        if y.ndim != 1 or len(y) < MIN_SAMPLES:
             raise InvalidSamples(
-                f"{self.name} needs at least {N_FFT} mono samples, got shape {y.shape}"
+                f"{self.name} needs at least {MIN_SAMPLES} mono samples, got shape {y.shape}"
             )
         values = self.compute(y)
         if not np.isfinite(values).all():
@@ -74,34 +76,56 @@ class FeatureSet:
         return values
 
 
+def _seed(y: Samples) -> Samples:
+    from features.descriptors import spectral
+
+    return spectral.means(y)
+
+
+def _table(y: Samples) -> Samples:
+    from features.descriptors import spectral
+
+    return spectral.means_and_variances(y)
+
+
+def _musicnn(y: Samples) -> Samples:
+    from features.embeddings import musicnn
+
+    return musicnn.embedding(y)
+
+
+def _check_musicnn() -> None:
+    from features.embeddings import musicnn
+
+    musicnn.read_network()
+
+
 _SETS: Final = {
     recipe.name: recipe
     for recipe in (
         FeatureSet(
             name="seed-25",
-            sample_rate=SAMPLE_RATE,
+            sample_rate=22_050,
             window_seconds=WINDOW_SECONDS,
-            names=spectral.SEED_DESCRIPTORS,
-            compute=spectral.means,
+            names=SEED_DESCRIPTORS,
+            compute=_seed,
         ),
         FeatureSet(
             name="librosa-52",
-            sample_rate=SAMPLE_RATE,
+            sample_rate=22_050,
             window_seconds=WINDOW_SECONDS,
             names=tuple(
-                f"{name}_{moment}"
-                for name in spectral.TABLE_DESCRIPTORS
-                for moment in ("mean", "var")
+                f"{name}_{moment}" for name in TABLE_DESCRIPTORS for moment in ("mean", "var")
             ),
-            compute=spectral.means_and_variances,
+            compute=_table,
         ),
         FeatureSet(
             name="musicnn-200",
-            sample_rate=log_mel.SAMPLE_RATE,
+            sample_rate=16_000,
             window_seconds=WINDOW_SECONDS,
-            names=tuple(f"musicnn{i}" for i in range(1, musicnn.N_VALUES + 1)),
-            compute=musicnn.embedding,
-            check=musicnn.read_network,
+            names=tuple(f"musicnn{i}" for i in range(1, 201)),
+            compute=_musicnn,
+            check=_check_musicnn,
         ),
     )
 }

@@ -13,10 +13,10 @@ from features.descriptors.filter_banks import (
     N_CHROMA,
     N_FFT,
     N_MELS,
-    N_MFCC,
     SAMPLE_RATE,
     FilterBanks,
 )
+from features.descriptors.names import N_MFCC
 from features.embeddings import log_mel
 
 #: Such weights change a pitch class by 1e-9 of the strongest, far below float32.

@@ -1,7 +1,6 @@
 """What the training commands do: read, compute, write, and tell the user."""
 
 import datetime
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas.errors import AudioError
+from terminal.processes import usable_processors
+from terminal.progress import progress_bar
 from training.data import splits as splits_
 from training.data.audio_folders import AudioFile, Skipped, audio_below, copies, find_audio
 from training.data.datasets import Dataset, join
@@ -39,10 +38,10 @@ def extract(
     if done:
         remark(f"{len(done)} of {len(files)} files were extracted before, going on")
     results = list(done)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("extracting", total=len(files), completed=len(done))
         for result in extraction.extract_files(
-            todo, feature_set, window, processes or os.cpu_count() or 1
+            todo, feature_set, window, processes or usable_processors()
         ):
             partial.append(result)
             results.append(result)
@@ -62,7 +61,7 @@ def spectrogram(source: Path, output: Path) -> None:
 
     files = _sources(source)
     skipped = []
-    with _progress() as progress:
+    with progress_bar() as progress:
         for file in progress.track(files, description="drawing"):
             try:
                 draw_file(file.path, output / f"{file.track}.png")
@@ -214,7 +213,7 @@ def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool
     """Repeat the study and write its report."""
     from training.evaluation.study import repeat, write_report
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("study", total=None)
         result = repeat(
             data,
@@ -278,13 +277,3 @@ def remark(text: str) -> None:
 def _tell_skipped(skipped: Iterable[Skipped]) -> None:
     for file in skipped:
         typer.echo(f"skipped {file.path}: {file.reason}", err=True)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )

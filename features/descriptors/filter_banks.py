@@ -19,7 +19,6 @@ HOP_LENGTH: Final = 512
 N_BINS: Final = 1 + N_FFT // 2
 N_CHROMA: Final = 12
 N_MELS: Final = 128
-N_MFCC: Final = 20
 
 FILE: Final = Path(__file__).with_suffix(".npz")
 

@@ -23,27 +23,12 @@ from features.descriptors.filter_banks import (
     N_CHROMA,
     N_FFT,
     N_MELS,
-    N_MFCC,
     SAMPLE_RATE,
     FilterBanks,
     filter_banks,
 )
+from features.descriptors.names import N_MFCC, SCALARS
 from features.formats.decode import Samples
-
-_MFCCS: Final = tuple(f"mfcc{i}" for i in range(1, N_MFCC + 1))
-#: Descriptors that are one number a frame or pitch class.
-_SCALARS: Final = (
-    "chroma_stft",
-    "rms",
-    "spectral_centroid",
-    "spectral_bandwidth",
-    "rolloff",
-    "zero_crossing_rate",
-)
-#: The descriptors of the public 30 s table, in its column order.
-TABLE_DESCRIPTORS: Final = (*_SCALARS, *_MFCCS)
-#: The 25 descriptors of the study.
-SEED_DESCRIPTORS: Final = tuple(name for name in TABLE_DESCRIPTORS if name != "rms")
 
 #: Frames whose spectra stay in the processor's second cache together.
 _BLOCK: Final = 128
@@ -79,7 +64,7 @@ class Descriptors:
 def means(y: Samples) -> Float32s:
     """Return the mean of each of `SEED_DESCRIPTORS` over time and pitch classes [shape=(25,)]."""
     frames = describe(y)
-    scalars = np.delete(scalar_moments(frames)[:, 0], _SCALARS.index("rms"))
+    scalars = np.delete(scalar_moments(frames)[:, 0], SCALARS.index("rms"))
     mfcc = (filter_banks().cosines * frames.decibels.mean(axis=1, dtype=np.float64)).sum(axis=1)
     return np.concatenate([scalars, mfcc]).astype(np.float32)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from features.embeddings.log_mel import N_SAMPLES, LogMel, log_mel
 from features.formats.decode import Samples
+from features.onnx_session import open_session
 from schemas.errors import InvalidSamples, ModelError
 from schemas.model_files import read_model
 
@@ -82,17 +83,8 @@ def read_network() -> bytes:
 
 @cache
 def load_network() -> Any:
-    """Load the network, single-threaded and without a memory arena."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 4  # its errors reach the user through the exception alone
-    file = read_network()
+    """Load the network, once a process."""
     try:
-        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-        reason = str(error).splitlines()[0][:200]
-        raise ModelError(f"{FILE} does not load ({reason}): {_REMEDY}") from error
+        return open_session(read_network())
+    except ValueError as error:
+        raise ModelError(f"{FILE} does not load ({error}): {_REMEDY}") from error

@@ -6,24 +6,17 @@ from services.classifier.model import Model
 from services.classifier.row_independence import rows_are_independent
 from services.kafka.faust_app import create_app
 from services.kafka.faust_fixes import App
+from services.kafka.groups import classifier_group
 from services.kafka.topics import Topics
 from services.observing.worker_metrics import Metrics
 from services.processing.core import Outputs
 from services.settings import Settings
 
 
-def classifier_group(settings: Settings, model: Model) -> str:
-    """Return the name of the consumer group of a model's classifiers.
-
-    Each model has one of its own, so that several can read one topic.
-    """
-    return f"{settings.topic_prefix}genrestream-classifier-{model.metadata.name}"
-
-
 def create_classifier(settings: Settings, model: Model, partitions: int) -> App:
     """Create the app; the topics exist, with so many partitions."""
     topics = Topics(settings.topic_prefix)
-    group = classifier_group(settings, model)
+    group = classifier_group(settings, model.metadata.name)
     return create_app(
         settings,
         Classifier(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import FEATURE_SETS, feature_set
+from features.onnx_session import open_session
 from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
 from schemas.errors import ModelError
 from schemas.model_files import card_path, read_model
@@ -61,7 +62,7 @@ class Model:
 
 
 def load_model(path: Path) -> Model:
-    """Load an ONNX file, single-threaded and without a memory arena.
+    """Load an ONNX file, and check that it is one for the classifier.
 
     Raises
     ------
@@ -69,8 +70,6 @@ def load_model(path: Path) -> Model:
         The file is missing, damaged or not that of its card, or its inputs, labels or feature set
         do not fit.
     """
-    import onnxruntime
-
     if not path.is_file():
         shipped = sorted(file.stem for file in _SHIPPED.glob("*.onnx"))
         raise ModelError(
@@ -80,16 +79,10 @@ def load_model(path: Path) -> Model:
     data = read_model(path, needs_card=path.parent.samefile(_SHIPPED))
     if not card_path(path).is_file():
         logger.info("%s has no card: it is taken as it is", path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 4  # its errors reach the user through the exception alone
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-        reason = str(error).splitlines()[0][:200]
-        raise ModelError(f"{path} is no model that ONNX Runtime loads: {reason}") from error
+        session = open_session(data)
+    except ValueError as error:
+        raise ModelError(f"{path} is no model that ONNX Runtime loads: {error}") from error
     try:
         metadata = ModelMetadata.from_props(session.get_modelmeta().custom_metadata_map)
         _check(session, metadata)

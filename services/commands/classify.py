@@ -1,27 +1,14 @@
 """``genrestream classify``: label files without Kafka."""
 
 import json
-import multiprocessing
-import os
-import signal
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from schemas import GenrePrediction
 from schemas.errors import AudioError
@@ -29,8 +16,9 @@ from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.console.audio_chunks import audio_files
 from services.console.file_classifier import FileClassifier
-from services.kafka.embedded_broker import die_with_parent
 from services.settings import Settings
+from terminal.processes import map_in_processes, usable_processors
+from terminal.progress import progress_bar
 
 #: Fewer files are done before another process has started.
 _FILES_FOR_PROCESSES: Final = 8
@@ -73,7 +61,7 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
     classifier = create_file_classifier(settings)  # before any process: errors come once
     answers: list[FileAnswer] = []
     stderr = Console(stderr=True)
-    with _progress(stderr) as progress, _mapper(settings, classifier, files, request) as mapped:
+    with progress_bar(stderr) as progress, _mapper(settings, classifier, files, request) as mapped:
         for answer in progress.track(mapped, total=len(files), description="classifying"):
             answers.append(answer)
             _print(answer, request, stderr)
@@ -106,42 +94,20 @@ def _mapper(
     settings: Settings, classifier: FileClassifier, files: Sequence[Path], request: ClassifyRequest
 ) -> Iterator[Iterator[FileAnswer]]:
     """Answer files in order, by several processes when there are many."""
-    jobs = request.jobs or os.cpu_count() or 1
+    jobs = request.jobs or usable_processors()
     if jobs == 1 or len(files) < _FILES_FOR_PROCESSES:
         yield (answer_file(classifier, file) for file in files)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _start_process, (settings,))
-    try:
-        yield _answer_in_order(pool, files, 2 * jobs)
-    except BaseException:
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown()
-
-
-def _answer_in_order(
-    pool: ProcessPoolExecutor, files: Sequence[Path], ahead: int
-) -> Iterator[FileAnswer]:
-    """Keep so many files on their way; none is cancelled, which Python 3.11 does not survive."""
-    pending: deque[Future[FileAnswer]] = deque()
-    for file in files:
-        pending.append(pool.submit(_answer_in_process, file))
-        if len(pending) > ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+    with closing(
+        map_in_processes(_answer_in_process, files, jobs, _start_process, (settings,))
+    ) as answers:
+        yield answers
 
 
 _process: dict[str, FileClassifier] = {}
 
 
 def _start_process(settings: Settings) -> None:
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _process["classifier"] = create_file_classifier(settings)
 
 
@@ -194,14 +160,3 @@ def _print_accuracy(answers: Sequence[FileAnswer], request: ClassifyRequest) -> 
 def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )

@@ -11,10 +11,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from schemas.errors import GenrestreamError, SettingsError
-from services.classifier.agent import classifier_group
-from services.classifier.model import load_model
-from services.extractor.agent import extractor_group
+from schemas.model_files import read_metadata
 from services.kafka.group_lag import LagReader, PartitionLag, read_once
+from services.kafka.groups import classifier_group, extractor_group
 from services.kafka.topics import Topics, require_topics
 from services.kafka.watch import build_info, group_lag
 from services.observing.http_port import Answer, serve
@@ -60,7 +59,7 @@ def _row(reader: LagReader, lag: PartitionLag) -> dict[str, str | int]:
 
 async def _readers(settings: Settings) -> list[LagReader]:
     topics = Topics(settings.topic_prefix)
-    model = load_model(settings.model_path)
+    model = read_metadata(settings.model_path).name
     groups = {
         extractor_group(settings): topics.chunks,
         classifier_group(settings, model): topics.features,

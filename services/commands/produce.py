@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 
 from features import check_shape
 from schemas import AudioChunk
@@ -31,6 +30,7 @@ from services.console.audio_chunks import (
 from services.kafka.clients import chunk_producer, send_chunk
 from services.kafka.errors import DeliveryError
 from services.settings import Settings
+from terminal.progress import progress_bar
 
 _IN_FLIGHT: Final = 16
 _STANDARD_INPUT: Final = "-"
@@ -177,7 +177,7 @@ class _Sender:
     async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> None:
         """Send files one after the other; in real time all at once."""
         durations = {name: duration(file) for name, file in streams.items()}
-        with _progress() as progress:
+        with progress_bar(unit="s of audio") as progress:
             total = sum(durations.values())
             bar = progress.add_task(f"{len(streams)} stream(s)", total=total)
             sending = [
@@ -204,7 +204,7 @@ class _Sender:
 
     async def send_live(self, chunks: AsyncIterator[TimedChunk]) -> None:
         """Send chunks as they come."""
-        with _progress() as progress:
+        with progress_bar(unit="s of audio") as progress:
             bar = progress.add_task("standard input", total=None)
             async for timed in chunks:
                 await self._send(timed.chunk)
@@ -228,13 +228,3 @@ class _Sender:
         await self._producer.flush()
         if self._failure:
             raise DeliveryError(f"the broker did not take a chunk: {self._failure!r}")
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} s of audio"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )

@@ -15,11 +15,11 @@ from schemas.errors import GenrestreamError, SettingsError
 from services.classifier.model import load_model, require_feature_set
 from services.kafka.embedded_broker import (
     SESSION_TIMEOUT_SECONDS,
-    die_with_parent,
     embedded_broker,
 )
 from services.kafka.topics import create_topics
 from services.settings import Settings, variable_names
+from terminal.processes import die_with_parent
 
 _SERVICES: Final = ("extractor", "classifier")
 _STOP_SECONDS: Final = 4.5

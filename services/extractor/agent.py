@@ -5,6 +5,7 @@ from services.extractor.extractor import Extractor
 from services.extractor.state import Recipe
 from services.kafka.faust_app import create_app
 from services.kafka.faust_fixes import App
+from services.kafka.groups import extractor_group
 from services.kafka.topics import Topics
 from services.observing.worker_metrics import Metrics
 from services.processing.core import Outputs
@@ -18,11 +19,6 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
         idle_timeout_seconds=settings.idle_timeout_seconds,
         max_chunk_seconds=settings.max_chunk_seconds,
     )
-
-
-def extractor_group(settings: Settings) -> str:
-    """Return the name of the extractors' consumer group."""
-    return f"{settings.topic_prefix}genrestream-extractor"
 
 
 def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> App:

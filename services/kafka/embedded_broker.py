@@ -4,9 +4,7 @@ For the demo, trying things out and tests; production uses Apache Kafka. It has 
 producer, no transactions and no retention.
 """
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,22 +14,13 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from services.kafka.errors import BrokerError
+from terminal.processes import die_with_parent
 
 HOST: Final = "127.0.0.1"
 #: A rejoining group member waits about twice the session timeout on Tansu: keep it short there.
 SESSION_TIMEOUT_SECONDS: Final = 3.0
 
 _START_SECONDS: Final = 10.0
-_PR_SET_PDEATHSIG: Final = 1
-
-
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies, even by kill -9; elsewhere do nothing.
-
-    Made for ``preexec_fn``.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:

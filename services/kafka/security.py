@@ -6,7 +6,7 @@ own and names the setting that is wrong.
 
 import asyncio
 import ssl
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
@@ -16,12 +16,13 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
-from faust import SASLCredentials, SSLCredentials
-from faust.types.auth import CredentialsT
 
 from schemas.errors import SettingsError
 from services.kafka.errors import BrokerError
 from services.settings import Settings
+
+if TYPE_CHECKING:
+    from faust.types.auth import CredentialsT
 
 _PROBE_SECONDS: Final = 5.0
 _PROTOCOL: Final = "KAFKA_SECURITY_PROTOCOL"
@@ -51,8 +52,10 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def faust_credentials(settings: Settings) -> CredentialsT | None:
+def faust_credentials(settings: Settings) -> "CredentialsT | None":
     """Return the same for a faust app; ``None`` for plaintext."""
+    from faust import SASLCredentials, SSLCredentials
+
     options = client_options(settings)
     context = options.get("ssl_context")
     if settings.uses_sasl:

@@ -7,9 +7,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from services.classifier.agent import classifier_group
-from services.classifier.model import load_model
-from services.extractor.agent import extractor_group
+from schemas.model_files import read_metadata
+from services.kafka.groups import classifier_group, extractor_group
 from services.settings import Settings, load_settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -61,7 +60,7 @@ def test_a_pod_may_do_little(document: dict[str, Any]) -> None:
 
 def test_scaling_looks_at_the_groups_of_the_default_model() -> None:
     settings = load_settings(model=Settings.model_fields["model"].default)
-    group = classifier_group(settings, load_model(settings.model_path))
+    group = classifier_group(settings, read_metadata(settings.model_path).name)
     triggers = [
         trigger["metadata"]
         for document in RESOURCES

@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from services.kafka.embedded_broker import HOST, die_with_parent, free_port
+from services.kafka.embedded_broker import HOST, free_port
+from terminal.processes import die_with_parent
 
 _POM: Final = Path(__file__).with_name("pom.xml")
 _CACHE: Final = Path(__file__).parents[2] / ".cache"

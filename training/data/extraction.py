@@ -1,10 +1,7 @@
 """Features of a folder of audio: window by window as the extractor service computes them."""
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +10,7 @@ import numpy as np
 
 import features
 from schemas.errors import AudioError
+from terminal.processes import map_in_processes
 from training.data.audio_folders import AudioFile, Skipped
 from training.data.tables import LABEL_COLUMN
 from training.errors import DataError
@@ -146,27 +144,9 @@ def pending(
 def extract_files(
     files: list[AudioFile], feature_set: str, window_seconds: float, processes: int
 ) -> Iterator[TrackResult]:
-    """Extract on several processes; results come as they are ready."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
-    try:
-        futures = [pool.submit(extract_file, file, feature_set, window_seconds) for file in files]
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # a stop must not wait for the files to come
-
-
-def _end_with_parent() -> None:
-    """Watch the process that started this one: if it is killed, its workers would wait forever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    """Extract on several processes; results come in the order of the files."""
+    work = partial(extract_file, feature_set=feature_set, window_seconds=window_seconds)
+    return map_in_processes(work, files, processes)
 
 
 def to_table(results: list[TrackResult], feature_set: str) -> tuple["pd.DataFrame", list[Skipped]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from features.onnx_session import open_session
 from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata
 from training.data.datasets import Features, Probabilities
 from training.errors import ExportError
@@ -117,12 +118,7 @@ def predictor(data: bytes) -> Callable[[Features], Probabilities]:
     -------
     A function from features [shape=(n, D)] to probabilities [shape=(n, K)].
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = open_session(data)
 
     def predict(X: Features) -> Probabilities:
         (probabilities,) = session.run([OUTPUT_NAME], {INPUT_NAME: X})

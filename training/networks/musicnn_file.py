@@ -9,6 +9,7 @@ import numpy as np
 
 from features.embeddings.log_mel import N_FRAMES, N_MELS
 from features.embeddings.musicnn import INPUT_NAME, N_VALUES, OUTPUT_NAME
+from features.onnx_session import open_session
 from training.errors import ExportError
 from training.models.export import IR_VERSION, OPSETS
 from training.networks import musicnn_layers as musicnn
@@ -120,12 +121,10 @@ def _to_file(model: "onnx.ModelProto", created: str) -> bytes:
 
 def _check(file: bytes, whole: MusiCNN) -> None:
     """Compare with the whole network on patches of all loudness."""
-    import onnxruntime
-
     random = np.random.default_rng(0)
     scale = np.linspace(0.0, 4.0, _N_PATCHES, dtype=np.float32)[:, np.newaxis, np.newaxis]
     patches = scale * random.random((_N_PATCHES, N_FRAMES, N_MELS), np.float32)
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = open_session(file)
     (found,) = session.run([OUTPUT_NAME], {INPUT_NAME: patches})
     expected = np.asarray(musicnn.build(whole)(patches, training=False))
     difference = float(np.abs(found - expected).max())

@@ -1,0 +1,16 @@
+"""Names of the consumer groups, which are the prefixes of their changelogs, too."""
+
+from services.settings import Settings
+
+
+def extractor_group(settings: Settings) -> str:
+    """Return the name of the extractors' group."""
+    return f"{settings.topic_prefix}genrestream-extractor"
+
+
+def classifier_group(settings: Settings, model: str) -> str:
+    """Return the name of the group of a model's classifiers.
+
+    Each model has one of its own, so that several can read one topic.
+    """
+    return f"{settings.topic_prefix}genrestream-classifier-{model}"

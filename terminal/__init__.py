@@ -1,0 +1,1 @@
+"""What the commands of services and training share of a terminal and a machine."""
