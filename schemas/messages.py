@@ -175,11 +175,13 @@ class WindowAnswer(Struct, frozen=True):
     Attributes
     ----------
     label
-        The most probable genre, ``unknown`` if none is probable enough, or ``silence``.
+        The most probable genre, ``unknown`` if none is probable enough or there is neither music
+        nor speech, ``speech``, or ``silence``.
     confidence
-        Probability of the most probable genre; 1 for silence.
+        Probability of the most probable genre, of speech, or of neither; 1 for silence.
     probabilities
-        Probability of every genre; they sum to 1. Empty for silence, which has no genre.
+        Probability of every genre; they sum to 1. The more speech covers the music, the more alike
+        they are. Empty for what is no music, which has no genre.
     """
 
     label: str
@@ -222,11 +224,13 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
         What made the prediction.
     label
         The most probable genre of the whole stream so far, ``unknown`` if none is probable enough;
-        ``silence`` if it is silence alone.
+        ``speech`` or ``unknown`` if hardly any of it is music, ``silence`` if it is silence alone.
     confidence
-        Probability of the most probable genre; 1 for silence.
+        Probability of the most probable genre; without one the share of the windows that have the
+        label, 1 for silence.
     probabilities
-        Mean of the probabilities of the stream's windows so far, windows of silence left out.
+        Mean of the probabilities of the stream's windows of music so far; a window counts less the
+        more speech covers its music. Empty if hardly any of the stream is music.
     windows
         Number of windows in that mean.
     window

@@ -1,6 +1,6 @@
 """The classifier as a faust app: ``audio.features`` to ``genre.predictions``."""
 
-from schemas import SILENCE
+from schemas import SILENCE, SPEECH
 from services.classifier.classifier import Classifier
 from services.classifier.model import Model
 from services.classifier.row_independence import rows_are_independent
@@ -29,5 +29,5 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> App:
         source=topics.features,
         outputs=Outputs(topics.predictions, topics.dead_letters),
         partitions=partitions,
-        metrics=Metrics("classifier", group, topics.features, (*model.labels, SILENCE)),
+        metrics=Metrics("classifier", group, topics.features, (*model.labels, SPEECH, SILENCE)),
     )

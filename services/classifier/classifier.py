@@ -10,7 +10,7 @@ from features import feature_set
 from schemas import FeatureVector, GenrePrediction, decode_event, keyless_stream_id
 from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
-from services.classifier.score import Score, add, answer_window, is_done, predict
+from services.classifier.score import Score, add, hear_window, is_done, predict
 from services.processing.core import Turn
 from services.processing.records import DeadLetter, Progress, Record, Step
 
@@ -104,9 +104,9 @@ class Classifier:
         labels, limit = self.model.labels, self.unknown_below
         if limit is None:
             limit = self.model.metadata.unknown_below
-        answer = answer_window(vector, probabilities, labels, self.silence_dbfs, limit)
-        score = add(score, vector, answer, labels)
-        return score, predict(score, vector, answer, labels, self.model.reference, limit)
+        heard = hear_window(vector, probabilities, labels, self.silence_dbfs, limit)
+        score = add(score, vector, heard, labels)
+        return score, predict(score, vector, heard, labels, self.model.reference, limit)
 
     def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
         """Return the probabilities of each window, none where there are no features."""

@@ -18,6 +18,15 @@ from schemas import (
     WindowAnswer,
     prediction_event_id,
 )
+from services.classifier.content import (
+    Heard,
+    Tally,
+    count,
+    less_sure,
+    stream_without_genre,
+    weight,
+    without_genre,
+)
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -30,11 +39,15 @@ class Score(msgspec.Struct, frozen=True):
     next_window
         Number of the first window that is not in the score.
     windows
-        Number of windows in `total`; silent ones are left out.
+        Number of windows in `total`; those without a genre are left out.
     total
-        Sum of their probabilities, one a label.
+        Sum of their probabilities by their weights, one a label.
     ended
         The stream is over.
+    hidden
+        How much less than `windows` their weights sum to.
+    tally
+        How many windows hold what.
     """
 
     origin: Origin
@@ -42,6 +55,8 @@ class Score(msgspec.Struct, frozen=True):
     windows: int
     total: tuple[float, ...]
     ended: bool = False
+    hidden: float = 0.0
+    tally: Tally = Tally()
 
 
 def is_done(score: Score | None, vector: FeatureVector) -> bool:
@@ -57,49 +72,51 @@ def is_done(score: Score | None, vector: FeatureVector) -> bool:
 
 
 def add(
-    score: Score | None,
-    vector: FeatureVector,
-    answer: WindowAnswer | None,
-    labels: Sequence[str],
+    score: Score | None, vector: FeatureVector, heard: Heard | None, labels: Sequence[str]
 ) -> Score:
     """Add a window to the score of its stream; a vector of another stream begins a new score."""
     if score is None or score.origin != vector.origin:
         score = Score(vector.origin, 0, 0, (0.0,) * len(labels))
-    total, windows = score.total, score.windows
-    if answer and answer.probabilities:
-        total = tuple(t + answer.probabilities[x] for t, x in zip(total, labels, strict=True))
+    total, windows, hidden = score.total, score.windows, score.hidden
+    if heard and heard.answer.probabilities:
+        found = heard.answer.probabilities
+        total = tuple(t + heard.weight * found[x] for t, x in zip(total, labels, strict=True))
         windows += 1
-    return Score(vector.origin, vector.window_index + 1, windows, total, vector.final)
+        hidden += 1.0 - heard.weight
+    tally = count(score.tally, vector, heard.answer if heard else None)
+    return Score(
+        vector.origin, vector.window_index + 1, windows, total, vector.final, hidden, tally
+    )
 
 
-def answer_window(
+def hear_window(
     vector: FeatureVector,
     probabilities: Sequence[float],
     labels: Sequence[str],
     silence_dbfs: float,
     unknown_below: float = 0.0,
-) -> WindowAnswer | None:
-    """Name the genre of a window, unknown or silence; ``None`` for a vector without values."""
+) -> Heard | None:
+    """Name a window's genre, or what it is without one; ``None`` for a vector without values."""
     if not vector.values:
         return None
-    if vector.level_dbfs < silence_dbfs:
-        return WindowAnswer(SILENCE, 1.0, {})
-    return _answer(probabilities, labels, unknown_below)
+    answer = without_genre(vector, silence_dbfs)
+    if answer:
+        return Heard(answer, 0.0)
+    counts = weight(vector.content)
+    scaled = less_sure(_scaled(probabilities), counts)
+    return Heard(_answer(scaled, labels, unknown_below), counts)
 
 
 def predict(
     score: Score,
     vector: FeatureVector,
-    answer: WindowAnswer | None,
+    heard: Heard | None,
     labels: Sequence[str],
     model: ModelReference,
     unknown_below: float = 0.0,
 ) -> GenrePrediction:
     """Make the prediction of a stream whose score includes this vector."""
-    running = WindowAnswer(SILENCE, 1.0, {})
-    if score.windows:
-        means = [total / score.windows for total in score.total]
-        running = _answer(means, labels, unknown_below)
+    running = _running_answer(score, labels, unknown_below)
     return GenrePrediction(
         event_id=prediction_event_id(vector, model),
         stream_id=vector.stream_id,
@@ -113,18 +130,36 @@ def predict(
         confidence=running.confidence,
         probabilities=running.probabilities,
         windows=score.windows,
-        window=answer,
+        window=heard.answer if heard else None,
         final=vector.final,
         missing_chunks=vector.missing_chunks,
+        content=vector.content,
+        shares=score.tally.shares,
     )
+
+
+def _running_answer(score: Score, labels: Sequence[str], unknown_below: float) -> WindowAnswer:
+    """Answer for the stream so far: its genre, or what it is without one."""
+    answer = stream_without_genre(score.tally)
+    if answer:
+        return answer
+    if not score.windows:
+        return WindowAnswer(SILENCE, 1.0, {})
+    weights = score.windows - score.hidden
+    return _answer(_scaled([t / weights for t in score.total]), labels, unknown_below)
+
+
+def _scaled(probabilities: Sequence[float]) -> list[float]:
+    """Scale probabilities to sum to 1, which float32 misses by a little."""
+    total = sum(probabilities)
+    return [min(1.0, max(0.0, p / total)) for p in probabilities]
 
 
 def _answer(
     probabilities: Sequence[float], labels: Sequence[str], unknown_below: float
 ) -> WindowAnswer:
-    """Pair probabilities with labels, scaled to sum to 1, which float32 misses by a little."""
-    total = sum(probabilities)
-    scaled = {x: min(1.0, max(0.0, p / total)) for x, p in zip(labels, probabilities, strict=True)}
-    label = max(scaled, key=scaled.__getitem__)
-    confidence = scaled[label]
-    return WindowAnswer(label if confidence >= unknown_below else UNKNOWN, confidence, scaled)
+    """Pair probabilities with labels."""
+    by_label = dict(zip(labels, probabilities, strict=True))
+    label = max(by_label, key=by_label.__getitem__)
+    confidence = by_label[label]
+    return WindowAnswer(label if confidence >= unknown_below else UNKNOWN, confidence, by_label)
