@@ -1,4 +1,4 @@
-"""Measure `musicnn-200` beside the other sets: ``python -m benchmarks.model_costs``.
+"""Measure `musicnn-200` and content beside the other sets: ``python -m benchmarks.model_costs``.
 
 ``--wheel`` adds the whole network, from what ``pip download --no-deps musicnn`` gets.
 
@@ -17,8 +17,10 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.signals import music
-from features import FEATURE_SETS, Audio, FeatureSet, feature_set, resample
-from features.embeddings import log_mel, musicnn
+from features import FEATURE_SETS, Audio, FeatureSet, Window, feature_set, resample
+from features.embeddings import content, log_mel, musicnn
+from schemas import Origin
+from services.extractor.vectors import feature_vectors
 
 RATE: Final = 44_100
 REPORT: Final = report.FOLDER / "musicnn.json"
@@ -31,10 +33,15 @@ def parts(wheel: Path | None) -> dict[str, Part]:
     window = Audio(music(3.0, RATE), RATE)
     y = resample(window, log_mel.SAMPLE_RATE)
     patch = log_mel.log_mel(y)
+    power = content.power_spectra(y)
     found: dict[str, Part] = {
         "resample 44.1 kHz to 16 kHz": lambda: resample(window, log_mel.SAMPLE_RATE),
         "log-mel": lambda: log_mel.log_mel(y),
         "network": lambda: musicnn.embed(patch),
+        "content: spectra": lambda: content.power_spectra(y),
+        "content: network": lambda: content.hear(power),
+        "content: all": lambda: content.content(y),
+        "default path: musicnn-200 and content": lambda: default_path(window),
     }
     found |= {
         f"all of {name}": partial(extract, feature_set(name), window) for name in FEATURE_SETS
@@ -44,6 +51,13 @@ def parts(wheel: Path | None) -> dict[str, Part]:
         feed = {musicnn.INPUT_NAME: patch[np.newaxis]}
         found["whole network, as published"] = lambda: session.run(None, feed)
     return found
+
+
+def default_path(window: Audio) -> object:
+    """Compute what the default extractor emits of a window, from its own rate on."""
+    sets = [feature_set("musicnn-200")]
+    place = Origin("benchmark", 0, 0)
+    return feature_vectors("benchmark", place, Window(0, 0.0, window), sets, with_content=True)
 
 
 def extract(recipe: FeatureSet, window: Audio) -> object:

@@ -5,6 +5,7 @@ Every variable begins with ``GENRESTREAM_``, except the names that all Kafka use
 
 import os
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -77,6 +78,11 @@ class Settings(BaseSettings):
     )
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="that the extractor emits, with commas; by default that of the model"
+    )
+    content: bool | None = Field(
+        None,
+        description="whether to tell music, speech and other sound apart before the genre, by a "
+        "network; by default where a network computes the features (musicnn-200)",
     )
     idle_timeout_seconds: float = Field(
         30.0, ge=1, le=86_400, description="a stream without chunks for so long is closed"
@@ -154,6 +160,10 @@ class Settings(BaseSettings):
         if bool(self.ssl_certfile) != bool(self.ssl_keyfile):
             raise ValueError("KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE go together: set both")
         return self
+
+    def wants_content(self, feature_sets: Iterable[str]) -> bool:
+        """Tell whether windows from which these feature sets are extracted get their content."""
+        return "musicnn-200" in feature_sets if self.content is None else self.content
 
     @property
     def uses_tls(self) -> bool:

@@ -209,6 +209,20 @@ def build_musicnn(
     commands.build_musicnn(wheel, output)
 
 
+@needs_extra
+def build_ced(
+    output: Output = Path("models/embeddings"),
+    crate: Annotated[
+        Path | None,
+        typer.Option(help="The .crate file of soundevents 0.5.0; by default cargo gets it."),
+    ] = None,
+) -> None:
+    """Make the network that tells music, speech and other sound apart, from CED-Tiny's weights."""
+    from training import commands
+
+    commands.build_ced(crate, output)
+
+
 def register(app: typer.Typer) -> None:
     """Add the training commands to the command line."""
     app.command()(extract)
@@ -218,3 +232,4 @@ def register(app: typer.Typer) -> None:
     app.command()(study)
     app.command("train-shipped")(train_shipped)
     app.command("build-musicnn")(build_musicnn)
+    app.command("build-ced")(build_ced)

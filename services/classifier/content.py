@@ -17,9 +17,13 @@ from schemas import SILENCE, SPEECH, UNKNOWN, Content, FeatureVector, Shares, Wi
 MUSIC_FROM: Final = 0.5
 SPEECH_FROM: Final = 0.5
 OTHER_FROM: Final = 0.5
-#: A window that is nothing but speech counts this much of one without any, if it is music too.
+#: Probability of music from which a window has a genre: a faint bed under a voice has none.
+GENRE_FROM: Final = 0.8
+#: Probability of speech from which it hides the music as far as it can. Singing and rap stay below.
+HIDDEN_FROM: Final = 0.9
+#: What a window of music counts when speech hides it.
 LEAST_WEIGHT: Final = 0.1
-#: Share of a stream's windows with sound that must be music before the stream has a genre.
+#: Share of a stream's windows with sound that must have a genre before the stream has one.
 LEAST_MUSIC: Final = 0.25
 
 
@@ -50,6 +54,8 @@ class Tally(msgspec.Struct, frozen=True):
         That hold it; a window may hold several.
     talk
         Labelled ``speech``.
+    genre
+        Labelled with a genre, or unsure of which.
     """
 
     windows: int = 0
@@ -58,6 +64,7 @@ class Tally(msgspec.Struct, frozen=True):
     other: int = 0
     silence: int = 0
     talk: int = 0
+    genre: int = 0
 
     @property
     def shares(self) -> Shares | None:
@@ -73,7 +80,7 @@ def without_genre(vector: FeatureVector, silence_dbfs: float) -> WindowAnswer | 
     if vector.level_dbfs < silence_dbfs:
         return WindowAnswer(SILENCE, 1.0, {})
     content = vector.content
-    if content is None or content.music >= MUSIC_FROM:
+    if content is None or content.music >= GENRE_FROM:
         return None
     if content.speech >= SPEECH_FROM:
         return WindowAnswer(SPEECH, content.speech, {})
@@ -84,7 +91,8 @@ def weight(content: Content | None) -> float:
     """Return how much a window of music counts for its stream's genre."""
     if content is None:
         return 1.0
-    return LEAST_WEIGHT + (1.0 - LEAST_WEIGHT) * (1.0 - content.speech)
+    hidden = (content.speech - SPEECH_FROM) / (HIDDEN_FROM - SPEECH_FROM)
+    return LEAST_WEIGHT + (1.0 - LEAST_WEIGHT) * min(1.0, max(0.0, 1.0 - hidden))
 
 
 def less_sure(probabilities: Sequence[float], certainty: float) -> list[float]:
@@ -116,6 +124,7 @@ def count(tally: Tally, vector: FeatureVector, answer: WindowAnswer | None) -> T
         tally.other + (sounds and content.other >= OTHER_FROM),
         tally.silence + (not sounds),
         tally.talk + (answer.label == SPEECH),
+        tally.genre + bool(answer.probabilities),
     )
 
 
@@ -125,9 +134,9 @@ def stream_without_genre(tally: Tally) -> WindowAnswer | None:
     The confidence is the share of the stream's windows with sound that have the label.
     """
     sounding = tally.windows - tally.silence
-    if not sounding or tally.music >= LEAST_MUSIC * sounding:
+    if not sounding or tally.genre >= LEAST_MUSIC * sounding:
         return None
-    unknown = sounding - tally.music - tally.talk
+    unknown = sounding - tally.genre - tally.talk
     if tally.talk >= unknown:
         return WindowAnswer(SPEECH, tally.talk / sounding, {})
     return WindowAnswer(UNKNOWN, unknown / sounding, {})

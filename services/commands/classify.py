@@ -78,7 +78,10 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
 def create_file_classifier(settings: Settings) -> FileClassifier:
     """Load the model that the settings name."""
     model = load_model(settings.model_path)
-    return FileClassifier(Classifier(model, settings.silence_dbfs, settings.unknown_below))
+    return FileClassifier(
+        Classifier(model, settings.silence_dbfs, settings.unknown_below),
+        settings.wants_content([model.metadata.feature_set]),
+    )
 
 
 def answer_file(classifier: FileClassifier, path: Path) -> FileAnswer:

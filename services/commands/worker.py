@@ -20,6 +20,7 @@ from features import FeatureSet
 from services.classifier.agent import create_classifier
 from services.classifier.model import load_model, require_feature_set
 from services.extractor.agent import create_extractor, create_recipe
+from services.extractor.state import Recipe
 from services.kafka.faust_fixes import App
 from services.kafka.group_lag import LagReader
 from services.kafka.topics import Topics, check_equal_partitions, require_topics
@@ -49,8 +50,10 @@ def run_extractor(settings: Settings) -> None:
     recipe = create_recipe(settings, names)
     for feature_set in recipe.feature_sets:
         feature_set.check()
+    if recipe.content:
+        check_content()
     warm = threading.Event()
-    threading.Thread(target=_warm_up, args=(recipe.feature_sets, warm), daemon=True).start()
+    threading.Thread(target=_warm_up, args=(recipe, warm), daemon=True).start()
     _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count), warm.is_set)
 
 
@@ -62,9 +65,25 @@ def run_classifier(settings: Settings) -> None:
     _run(settings, "features", create, lambda: True)  # loading a model runs it
 
 
-def _warm_up(feature_sets: Iterable[FeatureSet], done: threading.Event) -> None:
-    warm_up(feature_sets)
+def _warm_up(recipe: Recipe, done: threading.Event) -> None:
+    warm_up(recipe.feature_sets)
+    if recipe.content:
+        warm_up_content()
     done.set()
+
+
+def check_content() -> None:
+    """Raise `schemas.errors.ModelError` where the network of content is missing or damaged."""
+    from features.embeddings import content
+
+    content.read_network()
+
+
+def warm_up_content() -> None:
+    """Load the network of content and run it once."""
+    from features.embeddings import content
+
+    content.content(np.zeros(content.N_SAMPLES, np.float32))
 
 
 def warm_up(feature_sets: Iterable[FeatureSet]) -> None:

@@ -10,14 +10,23 @@ from schemas import GenrePrediction, Origin
 from schemas.errors import AudioTooShort
 from services.classifier.classifier import Classifier
 from services.classifier.score import Score
-from services.extractor.vectors import vector
+from services.extractor.vectors import feature_vectors
 
 
 @dataclass(frozen=True, slots=True)
 class FileClassifier:
-    """Extracts and classifies whole files."""
+    """Extracts and classifies whole files.
+
+    Attributes
+    ----------
+    classifier
+        Of the service.
+    content
+        Whether windows are told to be music, speech or other sound before they get a genre.
+    """
 
     classifier: Classifier
+    content: bool = False
 
     def predictions(self, path: Path) -> Iterator[GenrePrediction]:
         """Yield a prediction a window of a file.
@@ -33,7 +42,7 @@ class FileClassifier:
         origin = Origin(str(path), 0, 0)
         score: Score | None = None
         for window in split(read_file(path), recipe.window_seconds):
-            row = vector(path.stem, origin, window, recipe)
+            (row,) = feature_vectors(path.stem, origin, window, [recipe], self.content)
             score, prediction = self.classifier.classify(score, row)
             yield prediction
 

@@ -18,6 +18,7 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
         feature_sets=tuple(feature_set(name) for name in feature_sets),
         idle_timeout_seconds=settings.idle_timeout_seconds,
         max_chunk_seconds=settings.max_chunk_seconds,
+        content=settings.wants_content(feature_sets),
     )
 
 

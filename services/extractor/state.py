@@ -24,11 +24,14 @@ class Recipe:
         A chunk that comes later than this after the one before begins a new stream.
     max_chunk_seconds
         Longest audio that one message may decode to.
+    content
+        Whether each window is told to be music, speech or other sound, by a network.
     """
 
     feature_sets: tuple[FeatureSet, ...]
     idle_timeout_seconds: float = 30.0
     max_chunk_seconds: float = 900.0
+    content: bool = False
 
     def __post_init__(self) -> None:
         lengths = {recipe.window_seconds for recipe in self.feature_sets}

@@ -35,7 +35,7 @@ from services.extractor.chain import Chain
 from services.extractor.numbering import Arrival, count, judge, missing_before
 from services.extractor.pending import Pending
 from services.extractor.state import Cursor, Heard, Recipe, StreamState, begin, resume
-from services.extractor.vectors import end_markers, vector
+from services.extractor.vectors import end_markers, feature_vectors
 from services.processing.records import DeadLetter, Record, Step
 
 ExtractorStep = Step[StreamState, Cursor, FeatureVector]
@@ -379,11 +379,14 @@ def _extract(
         missing = 0 if number else state.missing
         try:
             vectors += [
-                msgspec.structs.replace(
-                    vector(state.stream_id, state.cursor.origin, window, feature_set),
-                    missing_chunks=missing,
+                msgspec.structs.replace(vector, missing_chunks=missing)
+                for vector in feature_vectors(
+                    state.stream_id,
+                    state.cursor.origin,
+                    window,
+                    recipe.feature_sets,
+                    recipe.content,
                 )
-                for feature_set in recipe.feature_sets
             ]
         except AudioError as error:
             letters.append(DeadLetter(record or _place_only(state), error))

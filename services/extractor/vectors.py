@@ -1,42 +1,83 @@
 """Windows to feature vectors."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features import FLOOR_DBFS, FeatureSet, Window, level_dbfs, resample
-from schemas import FeatureVector, Origin, feature_event_id
+from features import FLOOR_DBFS, FeatureSet, Samples, Window, level_dbfs, resample
+from schemas import Content, FeatureVector, Origin, feature_event_id
 from services.extractor.state import Recipe, StreamState
 
 _DIGITS: Final = 9
+#: Of the samples that `hear` takes, in Hz.
+CONTENT_RATE: Final = 16_000
+#: Of a probability of content; more would be noise.
+_CONTENT_DIGITS: Final = 4
 _LOG10_2: Final = math.log10(2.0)
 
 
-def vector(
-    stream_id: str, origin: Origin, window: Window, feature_set: FeatureSet
-) -> FeatureVector:
-    """Compute the feature vector of a window.
+def feature_vectors(
+    stream_id: str,
+    origin: Origin,
+    window: Window,
+    feature_sets: Sequence[FeatureSet],
+    with_content: bool,
+) -> list[FeatureVector]:
+    """Compute the feature vectors of a window, one a feature set.
+
+    The window is resampled once a rate, and what it holds is computed once for all.
+
+    Parameters
+    ----------
+    with_content
+        Whether to tell music, speech and other sound apart, by a network.
 
     Raises
     ------
     InvalidSamples
         The samples give no finite features.
     """
-    values = feature_set.extract(resample(window.audio, feature_set.sample_rate))
-    return FeatureVector(
-        event_id=feature_event_id(origin, feature_set.name, window.index),
-        stream_id=stream_id,
-        origin=origin,
-        feature_set=feature_set.name,
-        window_index=window.index,
-        start_seconds=window.start_seconds,
-        end_seconds=window.end_seconds,
-        level_dbfs=round(level_dbfs(window.audio.samples), 2),
-        values=shortened(values),
-    )
+
+    @cache
+    def samples(sample_rate: int) -> Samples:
+        return resample(window.audio, sample_rate)
+
+    rows = [(recipe, recipe.extract(samples(recipe.sample_rate))) for recipe in feature_sets]
+    held = hear(samples(CONTENT_RATE)) if with_content else None
+    level = round(level_dbfs(window.audio.samples), 2)
+    return [
+        FeatureVector(
+            event_id=feature_event_id(origin, recipe.name, window.index),
+            stream_id=stream_id,
+            origin=origin,
+            feature_set=recipe.name,
+            window_index=window.index,
+            start_seconds=window.start_seconds,
+            end_seconds=window.end_seconds,
+            level_dbfs=level,
+            values=shortened(values),
+            content=held,
+        )
+        for recipe, values in rows
+    ]
+
+
+def hear(y: Samples) -> Content:
+    """Say what a window holds.
+
+    Parameters
+    ----------
+    y
+        Samples at 16 kHz [shape=(n,), float32].
+    """
+    from features.embeddings.content import content
+
+    music, speech, other = (round(float(p), _CONTENT_DIGITS) for p in content(y))
+    return Content(music, speech, other)
 
 
 def shortened(values: NDArray[np.float32]) -> tuple[float, ...]:

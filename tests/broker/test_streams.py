@@ -12,7 +12,7 @@ from schemas import Origin, encode_event
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.console.stack import start_worker, worker_environment
-from services.extractor.vectors import vector
+from services.extractor.vectors import feature_vectors
 from services.kafka.clients import TopicReader
 from services.kafka.topics import Topics
 from services.settings import Settings
@@ -66,7 +66,9 @@ def _offline(settings: Settings, audio: Audio) -> dict[str, float]:
     score = None
     probabilities: dict[str, float] = {}
     for window in split(audio, recipe.window_seconds):
-        row = vector("offline", Origin("t", 0, 0), window, recipe)
+        (row,) = feature_vectors(
+            "offline", Origin("t", 0, 0), window, [recipe], settings.wants_content([recipe.name])
+        )
         score, prediction = classifier.classify(score, row)
         probabilities = prediction.probabilities
     return probabilities

@@ -17,6 +17,7 @@ SPEECH = Content(0.03, 0.97, 0.1)
 OTHER = Content(0.02, 0.05, 0.9)
 BOTH = Content(0.9, 0.9, 0.1)
 QUIET = Content(0.1, 0.1, 0.1)
+BED = Content(0.7, 0.9, 0.1)
 
 
 def classify(*contents: Content | None, level: float = -20.0) -> list[GenrePrediction]:
@@ -32,7 +33,12 @@ def classify(*contents: Content | None, level: float = -20.0) -> list[GenrePredi
 
 @pytest.mark.parametrize(
     ("held", "label", "confidence"),
-    [(SPEECH, "speech", 0.97), (OTHER, "unknown", 0.95), (QUIET, "unknown", 0.9)],
+    [
+        (SPEECH, "speech", 0.97),
+        (OTHER, "unknown", 0.95),
+        (QUIET, "unknown", 0.9),
+        (BED, "speech", 0.9),
+    ],
 )
 def test_a_window_without_music_has_no_genre(held: Content, label: str, confidence: float) -> None:
     (prediction,) = classify(held)

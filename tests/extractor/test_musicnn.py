@@ -5,7 +5,7 @@ import numpy as np
 from features import FEATURE_SETS, Audio, decode, feature_set, split
 from schemas import AudioChunk, Origin
 from services.extractor.state import Recipe
-from services.extractor.vectors import vector
+from services.extractor.vectors import feature_vectors
 from tests.audio import encode, music
 from tests.extractor.streams import END, run, vectors
 
@@ -31,7 +31,11 @@ def test_mp3_chunks_give_the_vectors_of_what_they_decode_to() -> None:
     decoded = [decode(chunk.data, chunk.content_type).samples for chunk in chunks]
     audio = Audio(np.concatenate(decoded), RATE)
     origin = Origin("audio.chunks", 0, 0)
-    expected = [vector("radio-1", origin, window, recipe) for window in split(audio, 3.0)]
+    expected = [
+        vector
+        for window in split(audio, 3.0)
+        for vector in feature_vectors("radio-1", origin, window, [recipe], with_content=False)
+    ]
     assert len(expected) == 3
     assert [v.values for v in found if v.values] == [v.values for v in expected]
 

@@ -1,0 +1,140 @@
+"""Content: whether a window holds music, speech, other sound, each by itself.
+
+CED-Tiny, a tagger trained on AudioSet's two million clips (Dinkel et al. 2023, arXiv:2308.11957),
+hears two thirds of the window; small layers of our own on top of it say what it heard.
+``genrestream build-ced`` makes the ONNX file.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from features.formats.decode import Samples
+from features.onnx_session import open_session
+from schemas.errors import InvalidSamples, ModelError
+from schemas.model_files import read_model
+
+SAMPLE_RATE: Final = 16_000
+N_FFT: Final = 512
+HOP_LENGTH: Final = 160
+#: Of one window of 3 s.
+N_SAMPLES: Final = 48_000
+#: Frames in a patch of the network.
+PATCH: Final = 16
+#: Which of the window's 18 columns of patches, 160 ms each, are heard: two of three.
+COLUMNS: Final = tuple(column for column in range(18) if column % 3 != 2)
+#: What is told apart, in the order of the output.
+KINDS: Final = ("music", "speech", "other")
+INPUT_NAME: Final = "power"
+OUTPUT_NAME: Final = "content"
+
+FILE: Final = Path(__file__).parents[2] / "models" / "embeddings" / "content.onnx"
+_REMEDY: Final = "install genrestream again, or make the file by genrestream build-ced"
+_FRAMES: Final = np.add.outer(PATCH * np.array(COLUMNS), np.arange(PATCH)).ravel()
+N_FRAMES: Final = len(_FRAMES)
+
+PowerSpectra = NDArray[np.float32]
+
+
+def content(y: Samples) -> NDArray[np.float32]:
+    """Say what a window holds.
+
+    A shorter one, the last of a stream, is repeated until it has 3 s.
+
+    Parameters
+    ----------
+    y
+        Samples at 16 kHz [shape=(n,), float32], at most 48000.
+
+    Returns
+    -------
+    Probability of each of `KINDS` [shape=(3,), float32].
+
+    Raises
+    ------
+    InvalidSamples
+        The window is longer than 3 s, or empty.
+    ModelError
+        The network's file is missing or damaged.
+    """
+    if not 0 < len(y) <= N_SAMPLES:
+        raise InvalidSamples(
+            f"content takes windows of 1 to {N_SAMPLES} samples, got {len(y)}: cut them to 3 s"
+        )
+    return hear(power_spectra(np.resize(y, N_SAMPLES)))
+
+
+def power_spectra(y: Samples) -> PowerSpectra:
+    """Compute the power spectra of the frames that are heard.
+
+    The frames are centred, as in the network's training: the first one reaches half a frame before
+    the window, where the sound is mirrored.
+
+    Parameters
+    ----------
+    y
+        Samples at 16 kHz [shape=(48000,), float32].
+
+    Returns
+    -------
+    [shape=(192, 257), float32].
+    """
+    padded = np.pad(y, (N_FFT // 2, 0), mode="reflect")
+    frames = sliding_window_view(padded, N_FFT)[::HOP_LENGTH][_FRAMES]
+    spectrum = scipy.fft.rfft(frames * _hann(), axis=1)
+    power: PowerSpectra = spectrum.real**2 + spectrum.imag**2
+    return power
+
+
+@cache
+def _hann() -> NDArray[np.float32]:
+    """Return the periodic Hann window [shape=(512,), float32]."""
+    return np.hanning(N_FFT + 1)[:-1].astype(np.float32)
+
+
+def hear(power: PowerSpectra) -> NDArray[np.float32]:
+    """Run the network on one window, alone, so that no bit depends on what else is at hand.
+
+    Parameters
+    ----------
+    power
+        Power spectra [shape=(192, 257), float32].
+    """
+    (rows,) = load_network().run([OUTPUT_NAME], {INPUT_NAME: power[np.newaxis]})
+    values: NDArray[np.float32] = rows[0]
+    return values
+
+
+def read_network() -> bytes:
+    """Return the network's file, compared with its card.
+
+    Raises
+    ------
+    ModelError
+        It is missing, or not the file that its card describes.
+    """
+    try:
+        return read_model(FILE, needs_card=True)
+    except OSError as error:
+        raise ModelError(f"{FILE} does not load ({error.strerror}): {_REMEDY}") from error
+
+
+@cache
+def load_network() -> Any:
+    """Load the network.
+
+    Raises
+    ------
+    ModelError
+        It is missing, damaged, or not the file that its card describes.
+    """
+    file = read_network()
+    try:
+        return open_session(file)
+    except ValueError as error:
+        raise ModelError(f"{FILE} does not load ({error}): {_REMEDY}") from error

@@ -1,0 +1,109 @@
+"""I1 and I2 for content, and where it is computed."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from features import FEATURE_SETS, Samples, feature_set
+from schemas import AudioChunk, Content
+from services.commands import classify
+from services.extractor import vectors as computing
+from services.extractor.state import Recipe
+from services.settings import load_settings
+from tests.audio import Frames, integers, music, noise
+from tests.extractor.streams import END, run, vectors
+
+RATE = 44_100
+RECIPE = Recipe((feature_set("seed-25"),), content=True)
+
+
+def sounds() -> list[Frames]:
+    """Return 3 s of music, 3 s of noise and 1.5 s of music."""
+    return [music(3.0, RATE), noise(3.0, RATE) * np.float32(0.3), music(1.5, RATE)]
+
+
+def chunks(pieces: int) -> list[AudioChunk]:
+    return [*map(chunk, np.array_split(np.concatenate(sounds()), pieces)), END]
+
+
+def chunk(y: Frames) -> AudioChunk:
+    return AudioChunk(integers(y).tobytes(), content_type=f"audio/pcm;rate={RATE};channels=1")
+
+
+def test_content_does_not_depend_on_chunks_or_on_what_came_before() -> None:
+    whole, cut = vectors(run(chunks(1), RECIPE)), vectors(run(chunks(13), RECIPE))
+    assert whole == cut
+    heard = [vector.content for vector in whole if vector.values]
+    assert len({str(content) for content in heard}) == 3
+    alone = vectors(run([chunk(sounds()[1]), END], RECIPE))
+    assert alone[0].content == heard[1]
+
+
+def test_it_is_told_what_each_window_holds() -> None:
+    first, second, third = [v.content for v in vectors(run(chunks(5), RECIPE)) if v.values]
+    assert first
+    assert second
+    assert third
+    assert min(first.music, third.music) > 0.8 > 0.5 > second.music
+    assert second.other > 0.8
+
+
+def test_all_sets_say_the_same_and_are_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    hear = computing.hear
+
+    def count(y: Samples) -> Content:
+        heard.append(len(y))
+        return hear(y)
+
+    monkeypatch.setattr(computing, "hear", count)
+    recipe = Recipe(tuple(map(feature_set, FEATURE_SETS)), content=True)
+    found = [v for v in vectors(run(chunks(1), recipe)) if v.values]
+    assert len(found) == 3 * len(FEATURE_SETS)
+    assert heard == [48_000, 48_000, 24_000]
+    for index in range(3):
+        assert len({str(v.content) for v in found if v.window_index == index}) == 1
+
+
+def test_without_it_vectors_have_none() -> None:
+    recipe = Recipe((feature_set("seed-25"),))
+    assert {v.content for v in vectors(run(chunks(1), recipe))} == {None}
+
+
+@pytest.mark.parametrize(
+    ("names", "setting", "expected"),
+    [
+        (["musicnn-200"], None, True),
+        (["musicnn-200", "seed-25"], None, True),
+        (["seed-25", "librosa-52"], None, False),
+        (["musicnn-200"], False, False),
+        (["seed-25"], True, True),
+    ],
+)
+def test_it_is_computed_where_a_network_is_at_work_or_it_is_asked_for(
+    names: list[str], setting: bool | None, expected: bool
+) -> None:
+    assert load_settings(content=setting).wants_content(names) is expected
+
+
+def test_classify_does_as_the_services_do() -> None:
+    assert classify.create_file_classifier(load_settings()).content
+    assert not classify.create_file_classifier(load_settings(model="mlp-seed-25")).content
+
+
+def test_hand_crafted_sets_load_no_network() -> None:
+    """In a process of its own: others may have loaded one here."""
+    import subprocess
+
+    code = (
+        "import sys, numpy, features\n"
+        "from schemas import Origin\n"
+        "from services.extractor.vectors import feature_vectors\n"
+        "window = features.Window(0, 0.0, features.Audio(numpy.ones(66150, 'f'), 22050))\n"
+        "sets = [features.feature_set('seed-25')]\n"
+        "feature_vectors('s', Origin('t', 0, 0), window, sets, with_content=False)\n"
+        "print('onnxruntime' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.split() == ["False"]
