@@ -82,6 +82,9 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
         that a replay that knows of later chunks ends it in the same place.
     ended
         The stream is over; a chunk at `offset` or later begins a new one.
+    next_at
+        When the sample after the latest window was heard, in ms since 1970; ``None`` before the
+        first window, and from releases before 0.2.
     """
 
     origin: Origin
@@ -91,6 +94,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     skip: int = 0
     closes_at: int | None = None
     ended: bool = False
+    next_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ class StreamState:
         Offset of the latest message of this key, be it part of the stream or not.
     pending
         Audio of the window that is not complete yet.
+    pending_at
+        When its first sample was heard, in ms since 1970, where there is some.
     missing
         Number of chunks that are missing in that window.
     held
@@ -124,6 +130,7 @@ class StreamState:
     heard: Heard
     seen: int
     pending: Pending = field(default_factory=Pending)
+    pending_at: float = 0.0
     missing: int = 0
     held: Chain[int] = field(default_factory=Chain)
     opening: Chain[Record] = field(default_factory=Chain)

@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 import msgspec
-import numpy as np
 
-from features import MIN_WINDOW_SECONDS, Audio, Window, cut, decode, window_length
+from features import MIN_WINDOW_SECONDS, Audio, decode
 from schemas import (
     AudioChunk,
     FeatureVector,
@@ -22,6 +21,7 @@ from schemas import (
     decode_final,
     decode_stream_id,
     keyless_stream_id,
+    to_time,
 )
 from schemas.errors import (
     AudioError,
@@ -32,8 +32,8 @@ from schemas.errors import (
     WindowOverflow,
 )
 from services.extractor.chain import Chain
+from services.extractor.cutting import TimedWindow, begin_ms, cut, pending_seconds, rest
 from services.extractor.numbering import Arrival, count, judge, missing_before
-from services.extractor.pending import Pending
 from services.extractor.state import Cursor, Heard, Recipe, StreamState, begin, resume
 from services.extractor.vectors import end_markers, feature_vectors
 from services.processing.records import DeadLetter, Record, Step
@@ -242,9 +242,10 @@ def _append(
         missing=state.missing + missing_before(numbering, chunk),
         held=earlier.append(record.place.offset),
     )
-    windows: list[Window] = []
+    windows: list[TimedWindow] = []
     if audio:
-        state, windows = _cut(state, audio, record, recipe)
+        begun = begin_ms(chunk, audio, record)
+        state, windows = cut(state, audio, begun, record, recipe.window_seconds)
     if chunk.final or chunk.stream_id is None:
         return _end(state, windows, recipe, record)
     if not windows:
@@ -257,50 +258,6 @@ def _append(
     released = tuple(earlier) if held else tuple(state.held)
     state = replace(state, held=held, missing=0)
     return Step(state, vectors, letters, released, state.cursor, state.heard.timestamp_ms)
-
-
-def _cut(
-    state: StreamState, audio: Audio, record: Record, recipe: Recipe
-) -> tuple[StreamState, list[Window]]:
-    """Cut the windows that are complete now, and move the cursor past them."""
-    cursor, offset, rate = state.cursor, record.place.offset, audio.sample_rate
-    fresh = audio.samples[cursor.skip :] if offset == cursor.offset else audio.samples
-    length = window_length(recipe.window_seconds, rate)
-    if state.pending.samples + len(fresh) < length:
-        state = replace(state, pending=state.pending.append(fresh))
-        return _keep_opening(state, record), []
-    complete, rest = cut((*state.pending.unpacked(), fresh), length)
-    windows = [
-        Window(index, index * length / rate, Audio(samples, rate))
-        for index, samples in enumerate(complete, start=cursor.window_index)
-    ]
-    pending = Pending()
-    for piece in rest:
-        pending = pending.append(piece)
-    cursor = msgspec.structs.replace(
-        cursor,
-        window_index=cursor.window_index + len(windows),
-        offset=offset if rest else offset + 1,
-        heard=state.heard,
-        skip=len(audio.samples) - pending.samples if rest else 0,
-    )
-    return replace(state, cursor=cursor, pending=pending, opening=Chain(), opening_bytes=0), windows
-
-
-def _keep_opening(state: StreamState, record: Record) -> StreamState:
-    """Keep the messages of a stream that is too short for any window yet."""
-    if state.cursor.window_index or _seconds(state) >= MIN_WINDOW_SECONDS:
-        return replace(state, opening=Chain(), opening_bytes=0)
-    return replace(
-        state,
-        opening=state.opening.append(record),
-        opening_bytes=state.opening_bytes + len(record.value),
-    )
-
-
-def _seconds(state: StreamState) -> float:
-    rate = state.heard.sample_rate
-    return state.pending.samples / rate if rate else 0.0
 
 
 def _check_room(state: StreamState) -> None:
@@ -318,17 +275,17 @@ def _check_room(state: StreamState) -> None:
         )
     if len(state.opening) > 1 and state.opening_bytes > MAX_OPENING_BYTES:
         raise WindowOverflow(
-            f"the stream has {state.opening_bytes} bytes for its first {_seconds(state):.3g} s, at "
-            f"most {MAX_OPENING_BYTES} bytes are kept for the first {MIN_WINDOW_SECONDS:g} s: send "
-            "fewer channels, a lower rate, or fewer bytes around the audio"
+            f"the stream has {state.opening_bytes} bytes for its first "
+            f"{pending_seconds(state):.3g} s, at most {MAX_OPENING_BYTES} bytes are kept for the first "
+            f"{MIN_WINDOW_SECONDS:g} s: send fewer channels, a lower rate, or fewer bytes around the audio"
         )
 
 
 def _end(
-    state: StreamState, windows: list[Window], recipe: Recipe, record: Record | None = None
+    state: StreamState, windows: list[TimedWindow], recipe: Recipe, record: Record | None = None
 ) -> ExtractorStep:
     """Emit the last windows of a stream, the very last marked final, and forget the stream."""
-    windows = windows + _rest(state, recipe)
+    windows = windows + rest(state, recipe.window_seconds)
     vectors, letters = _extract(state, windows, recipe, record)
     if vectors:
         last = vectors[-1].window_index
@@ -351,18 +308,10 @@ def _end(
     )
 
 
-def _rest(state: StreamState, recipe: Recipe) -> list[Window]:
-    rate = state.heard.sample_rate
-    if rate is None or _seconds(state) < MIN_WINDOW_SECONDS:
-        return []
-    index = state.cursor.window_index
-    start = index * window_length(recipe.window_seconds, rate) / rate
-    return [Window(index, start, Audio(np.concatenate(state.pending.unpacked()), rate))]
-
-
 def _too_short(state: StreamState) -> Iterator[DeadLetter]:
+    seconds, messages = pending_seconds(state), len(state.opening)
     error = AudioTooShort(
-        f"the stream ended after {_seconds(state):.3g} s in {len(state.opening)} message(s), the "
+        f"the stream ended after {seconds:.3g} s in {messages} message(s), the "
         f"shortest window is {MIN_WINDOW_SECONDS:g} s: send more audio before final: true"
     )
     for record in state.opening:
@@ -370,16 +319,16 @@ def _too_short(state: StreamState) -> Iterator[DeadLetter]:
 
 
 def _extract(
-    state: StreamState, windows: Sequence[Window], recipe: Recipe, record: Record | None = None
+    state: StreamState, windows: Sequence[TimedWindow], recipe: Recipe, record: Record | None = None
 ) -> tuple[tuple[FeatureVector, ...], tuple[DeadLetter, ...]]:
     """Compute the vectors of windows; one that has none makes the message at hand a dead letter."""
     vectors: list[FeatureVector] = []
     letters: list[DeadLetter] = []
-    for number, window in enumerate(windows):
+    for number, (window, at_ms) in enumerate(windows):
         missing = 0 if number else state.missing
         try:
             vectors += [
-                msgspec.structs.replace(vector, missing_chunks=missing)
+                msgspec.structs.replace(vector, missing_chunks=missing, heard_at=to_time(at_ms))
                 for vector in feature_vectors(
                     state.stream_id,
                     state.cursor.origin,

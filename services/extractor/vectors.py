@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import FLOOR_DBFS, FeatureSet, Samples, Window, level_dbfs, resample
-from schemas import Content, FeatureVector, Origin, feature_event_id
+from schemas import Content, FeatureVector, Origin, feature_event_id, to_time
 from services.extractor.state import Recipe, StreamState
 
 _DIGITS: Final = 9
@@ -98,6 +98,7 @@ def end_markers(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:
     """Yield the vectors without values that end a stream of which no window is left."""
     cursor = state.cursor
     end = cursor.window_index * recipe.window_seconds
+    heard_at = None if cursor.next_at is None else to_time(cursor.next_at)
     for feature_set in recipe.feature_sets:
         yield FeatureVector(
             event_id=feature_event_id(cursor.origin, feature_set.name, cursor.window_index),
@@ -111,4 +112,5 @@ def end_markers(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:
             values=(),
             final=True,
             missing_chunks=state.missing,
+            heard_at=heard_at,
         )
