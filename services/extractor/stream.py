@@ -276,8 +276,9 @@ def _check_room(state: StreamState) -> None:
     if len(state.opening) > 1 and state.opening_bytes > MAX_OPENING_BYTES:
         raise WindowOverflow(
             f"the stream has {state.opening_bytes} bytes for its first "
-            f"{pending_seconds(state):.3g} s, at most {MAX_OPENING_BYTES} bytes are kept for the first "
-            f"{MIN_WINDOW_SECONDS:g} s: send fewer channels, a lower rate, or fewer bytes around the audio"
+            f"{pending_seconds(state):.3g} s, at most {MAX_OPENING_BYTES} bytes are kept for the "
+            f"first {MIN_WINDOW_SECONDS:g} s: send fewer channels, a lower rate, or fewer bytes "
+            "around the audio"
         )
 
 
