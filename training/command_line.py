@@ -223,6 +223,21 @@ def build_ced(
     commands.build_ced(crate, output)
 
 
+@needs_extra
+def train_content(
+    clips: Annotated[Path, typer.Argument(help="Folder with a folder of recordings a source.")],
+    crate: Annotated[
+        Path | None,
+        typer.Option(help="The .crate file of soundevents 0.5.0; by default cargo gets it."),
+    ] = None,
+    output: Output = Path("training/networks"),
+) -> None:
+    """Fit what tells music, speech and other sound apart, for build-ced to put on top of CED."""
+    from training import commands
+
+    commands.train_content(clips, crate, output)
+
+
 def register(app: typer.Typer) -> None:
     """Add the training commands to the command line."""
     app.command()(extract)
@@ -233,3 +248,4 @@ def register(app: typer.Typer) -> None:
     app.command("train-shipped")(train_shipped)
     app.command("build-musicnn")(build_musicnn)
     app.command("build-ced")(build_ced)
+    app.command("train-content")(train_content)

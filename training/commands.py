@@ -272,6 +272,27 @@ def build_ced(crate: Path | None, output: Path) -> None:
     typer.echo(f"{path}: {path.stat().st_size // 1000} kB, cut from the crate's network")
 
 
+def train_content(clips: Path, crate: Path | None, output: Path) -> None:
+    """Fit our layer on CED to real clips, and say what it makes of sources held back."""
+    from training.data.content_clips import read_clips, read_sources
+    from training.networks import ced_crate, content_fitting
+    from training.networks.ced_weights import read_weights
+    from training.networks.content_file import SOURCES
+
+    network = read_weights(ced_crate.read_crate(crate or ced_crate.download()).network)
+    sources = read_sources(SOURCES)
+    absent = [source.name for source in sources if not (clips / source.name).is_dir()]
+    if absent:
+        remark(f"no folder for {', '.join(absent)}: fitted without")
+    head, report = content_fitting.fit_content(network, read_clips(clips, sources))
+    content_fitting.write(head, report, output)
+    for kind in report.kinds:
+        typer.echo(
+            f"{kind.kind}: {kind.windows} windows, {kind.genre:.1%} get a genre "
+            f"({kind.clips_genre:.1%} of {kind.clips} clips), {kind.both:.1%} music and speech"
+        )
+
+
 def today() -> str:
     """Return the date in UTC, ISO 8601."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -18,7 +18,7 @@ MUSIC_FROM: Final = 0.5
 SPEECH_FROM: Final = 0.5
 OTHER_FROM: Final = 0.5
 #: Probability of music from which a window has a genre: a faint bed under a voice has none.
-GENRE_FROM: Final = 0.8
+GENRE_FROM: Final = 0.85
 #: Probability of speech from which it hides the music as far as it can. Singing and rap stay below.
 HIDDEN_FROM: Final = 0.9
 #: What a window of music counts when speech hides it.

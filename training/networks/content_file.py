@@ -1,9 +1,11 @@
 """Make the ONNX file that tells music, speech and other sound apart, and its card."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ from features.embeddings.content import (
     PATCH,
 )
 from features.onnx_session import open_session
+from training.data.content_clips import Source, read_sources
 from training.errors import ExportError
 from training.networks.ced_crate import PACKAGE, VERSION, Crate
 from training.networks.ced_graph import GraphBuilder, encode, finish, mean, tag
@@ -30,10 +33,15 @@ NAME: Final = "content"
 KEPT: Final = 10
 #: Our layer on top, fitted by ``genrestream train-content``.
 HEAD: Final = Path(__file__).with_name("content_head.npz")
+#: What it was fitted to.
+SOURCES: Final = Path(__file__).with_name("content_sources.csv")
+#: Probability of music from which a window has a genre, as `services/classifier` has it.
+GENRE_FROM: Final = 0.85
 #: Largest difference of a probability between our graph of the whole network and the crate's.
 TOLERANCE: Final = 1e-5
 #: Largest difference of a probability that computing in 8 bits may make.
 EIGHT_BIT_TOLERANCE: Final = 0.05
+_CARD: Final = Path(__file__).with_name("content_card.md")
 _SECONDS: Final = 3
 _RATE: Final = 16_000
 _BINS: Final = N_FFT // 2 + 1
@@ -183,8 +191,9 @@ def _describe(model: "onnx.ModelProto", crate: Crate) -> None:
 
 
 def _card(file: bytes, crate: Crate, created: str) -> str:
-    template = Path(__file__).with_name("content_card.md").read_text(encoding="utf-8")
-    return template.format(
+    report = msgspec.json.decode(HEAD.with_suffix(".json").read_bytes())
+    sources = read_sources(SOURCES)
+    return _CARD.read_text(encoding="utf-8").format(
         sha256=hashlib.sha256(file).hexdigest(),
         input=INPUT_NAME,
         output=OUTPUT_NAME,
@@ -197,6 +206,26 @@ def _card(file: bytes, crate: Crate, created: str) -> str:
         depth=DEPTH,
         columns=len(COLUMNS),
         created=created,
+        genre_from=GENRE_FROM,
+        auc=report["auc"],
+        scores="\n".join(map(_score_row, report["kinds"])),
+        held_back=sum(source.held_back for source in sources),
+        n_sources=len(sources),
+        sources="\n".join(_source_rows(sources)),
         notices=crate.notices.split("\n\n", 1)[1].strip(),
         licence=crate.licence.strip(),
     )
+
+
+def _score_row(kind: dict[str, Any]) -> str:
+    shares = " | ".join(f"{kind[part]:.1%}" for part in ("genre", "music", "speech", "both"))
+    clips = f"{kind['clips']} | {kind['clips_genre']:.1%}"
+    return f"| {kind['kind']} | {kind['windows']} | {shares} | {clips} |"
+
+
+def _source_rows(sources: list[Source]) -> Iterator[str]:
+    """Yield a line a kind: where its recordings come from, those held back marked."""
+    for kind in dict.fromkeys(source.kind for source in sources):
+        here = [source for source in sources if source.kind == kind]
+        origins = sorted({f"{s.origin}{' (held back)' if s.held_back else ''}" for s in here})
+        yield f"- {kind}: {', '.join(origins)}."
