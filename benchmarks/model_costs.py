@@ -19,6 +19,7 @@ from benchmarks import report
 from benchmarks.signals import music
 from features import FEATURE_SETS, Audio, FeatureSet, Window, feature_set, resample
 from features.embeddings import content, log_mel, musicnn
+from features.onnx_session import open_session
 from schemas import Origin
 from services.extractor.vectors import feature_vectors
 
@@ -67,19 +68,12 @@ def extract(recipe: FeatureSet, window: Audio) -> object:
 
 def whole_network(wheel: Path) -> Any:
     """Convert the checkpoint with all its filters, for ONNX Runtime on one thread."""
-    import onnxruntime
-
     from training.models.export import OPSETS
-    from training.networks import musicnn_layers as network
+    from training.networks import musicnn_graph, musicnn_layers
     from training.networks.musicnn_checkpoint import read_checkpoint
 
-    model = network.to_onnx(network.from_checkpoint(read_checkpoint(wheel)), OPSETS[""])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    network = musicnn_layers.from_checkpoint(read_checkpoint(wheel))
+    return open_session(musicnn_graph.to_onnx(network, OPSETS[""]).SerializeToString())
 
 
 def measure(found: dict[str, Part], rounds: int) -> dict[str, float]:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 import features
 from features.embeddings import musicnn as serving
 from features.embeddings.log_mel import N_FRAMES, N_MELS, SAMPLE_RATE, log_mel
+from features.onnx_session import open_session
 from tests.conftest import ROOT
 from tests.training.musicnn_reference import penultimate
 from training.errors import DataError
 from training.networks import musicnn_layers as musicnn
 from training.networks.musicnn_checkpoint import read_checkpoint, unpack
 from training.networks.musicnn_file import LICENCE, make
+from training.networks.musicnn_graph import to_onnx
 from training.networks.musicnn_layers import Block, MusiCNN, Normalisation, Weights
 
 TOLERANCE = 1e-4
@@ -63,6 +65,16 @@ def test_pruning_leaves_living_filters_alone() -> None:
     pruned = musicnn.prune(whole)
     assert [len(block.bias) for block in pruned.front_end] == [8, 8, 4, 4, 5]
     assert np.abs(answers(whole) - answers(pruned)).max() < 1e-5
+
+
+@pytest.mark.parametrize("dead", [0.0, 0.7])
+def test_the_graph_answers_as_the_layers_do(dead: float) -> None:
+    network = musicnn.prune(random_network(dead))
+    session = open_session(to_onnx(network, 18).SerializeToString())
+    found = [session.run(None, {serving.INPUT_NAME: one[None]})[0] for one in PATCHES]
+    expected = answers(network)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_the_card_is_of_the_shipped_file() -> None:
@@ -119,6 +131,8 @@ def test_the_shipped_file_is_made_again(tmp_path: Path, checkpoint: Path) -> Non
     import onnxruntime
 
     session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
-    (rows,) = session.run([serving.OUTPUT_NAME], {serving.INPUT_NAME: PATCHES})
+    rows = np.concatenate(
+        [session.run([serving.OUTPUT_NAME], {serving.INPUT_NAME: one[None]})[0] for one in PATCHES]
+    )
     shipped = np.array([serving.embed(one) for one in PATCHES])
     assert np.abs(rows - shipped).max() <= 1e-5

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.embeddings.log_mel import N_FRAMES, N_MELS
-from features.embeddings.musicnn import INPUT_NAME, OUTPUT_NAME
+from features.embeddings.musicnn import INPUT_NAME
 
 if TYPE_CHECKING:
-    import onnx
+    pass
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -258,20 +258,3 @@ def _dense(x: Any, network: MusiCNN) -> Any:
     maxima, means = network.dense[:, 0], network.dense[:, 1]
     layer.set_weights([np.concatenate([maxima, means]), network.bias])
     return x
-
-
-def to_onnx(network: MusiCNN, opset: int) -> "onnx.ModelProto":
-    """Convert to an ONNX graph of `build`'s input and output."""
-    import tensorflow as tf
-    import tf2onnx
-
-    model = build(network)
-    signature = [tf.TensorSpec([None, N_FRAMES, N_MELS], tf.float32, name=INPUT_NAME)]
-
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator] # no stubs
-    def graph(patches: Any) -> dict[str, Any]:
-        return {OUTPUT_NAME: model(patches, training=False)}
-
-    converted: onnx.ModelProto
-    converted, _ = tf2onnx.convert.from_function(graph, signature, opset=opset)
-    return converted
