@@ -36,7 +36,8 @@ class GenreSegment(Struct, frozen=True, kw_only=True):
     start_seconds, end_seconds
         Its span, from the start of the stream.
     seconds
-        Length of the span by the clock: gaps count.
+        Length of the span by the clock: gaps count. Never less than what was heard, though the
+        producer's clock may jump back.
     heard_seconds
         Audio in it: gaps and dead letters do not count.
     confidence
@@ -51,8 +52,8 @@ class GenreSegment(Struct, frozen=True, kw_only=True):
         How much of it is music, speech, other sound and silence; null where the vectors do not
         say.
     continues
-        Whether the label goes on: this is the last segment of its stream, and the next stream of
-        the key goes on with it. Known only after a minute at most; false until then.
+        Whether the label goes on from the last segment of the stream before: that had the same key,
+        ended at most a minute earlier by `heard_at`, and this is the first segment of its stream.
     final
         Whether it is the last segment of its stream.
     schema_version

@@ -96,6 +96,15 @@ class Settings(BaseSettings):
     unknown_below: float | None = Field(
         None, ge=0, le=1, description="confidence below which the answer is unknown; the model's"
     )
+    now_seconds: float = Field(
+        30.0, ge=3, le=90, description="how much of a stream `now` is about: its last seconds"
+    )
+    change_seconds: float = Field(
+        12.0,
+        ge=3,
+        le=90,
+        description="`now` changes when another label has led for so long; at most now_seconds",
+    )
     session_timeout_seconds: float = Field(
         45.0, ge=3, le=300, description="of the consumer groups; Kafka allows 6 s and more"
     )
@@ -140,6 +149,15 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"unknown {', '.join(unknown)}: choose {', '.join(FEATURE_SETS)}")
         return names
+
+    @model_validator(mode="after")
+    def _check_change(self) -> Self:
+        if self.change_seconds > self.now_seconds:
+            raise ValueError(
+                f"GENRESTREAM_CHANGE_SECONDS={self.change_seconds:g} is more than "
+                f"GENRESTREAM_NOW_SECONDS={self.now_seconds:g}: no lead could last so long"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_security(self) -> Self:

@@ -1,6 +1,6 @@
-"""The classifier as a faust app: ``audio.features`` to ``genre.predictions``."""
+"""The classifier as a faust app: ``audio.features`` to predictions and segments."""
 
-from schemas import SILENCE, SPEECH
+from schemas import SILENCE, SPEECH, GenrePrediction, GenreSegment
 from services.classifier.classifier import Classifier
 from services.classifier.model import Model
 from services.classifier.row_independence import rows_are_independent
@@ -24,10 +24,15 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> App:
             settings.silence_dbfs,
             settings.unknown_below,
             one_run=rows_are_independent(model),
+            now_seconds=settings.now_seconds,
+            change_seconds=settings.change_seconds,
         ),
         app_id=group,
         source=topics.features,
-        outputs=Outputs(topics.predictions, topics.dead_letters),
+        outputs=Outputs(
+            {GenrePrediction: topics.predictions, GenreSegment: topics.segments},
+            topics.dead_letters,
+        ),
         partitions=partitions,
         metrics=Metrics("classifier", group, topics.features, (*model.labels, SPEECH, SILENCE)),
     )

@@ -1,20 +1,29 @@
-"""The classifier's core: JSON of feature vectors to predictions."""
+"""The classifier's core: JSON of feature vectors to predictions and segments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from features import feature_set
-from schemas import FeatureVector, GenrePrediction, decode_event, keyless_stream_id
+from schemas import (
+    FeatureVector,
+    GenrePrediction,
+    GenreSegment,
+    decode_event,
+    keyless_stream_id,
+    to_milliseconds,
+)
 from schemas.errors import InputError, MessageError
 from services.classifier.model import Model
+from services.classifier.now import Rule
 from services.classifier.score import Score, add, hear_window, is_done, predict
+from services.classifier.segments import take_in, to_now
 from services.processing.core import Turn
 from services.processing.records import DeadLetter, Progress, Record, Step
 
-ClassifierStep = Step[Score, Score, GenrePrediction]
+ClassifierStep = Step[Score, Score, GenrePrediction | GenreSegment]
 #: A message as read: ``None`` for one that is for other models.
 Reading = FeatureVector | InputError | None
 
@@ -23,9 +32,17 @@ SCORE_SECONDS: Final = 3600.0
 _MAX_ID_LENGTH: Final = 8192
 
 
+class Answer(NamedTuple):
+    """What comes of a window: the score of its stream, the prediction, segments that it ends."""
+
+    score: Score
+    prediction: GenrePrediction
+    segments: tuple[GenreSegment, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A model and two limits: all that the answers depend on.
+    """A model and some limits: all that the answers depend on.
 
     Attributes
     ----------
@@ -37,12 +54,16 @@ class Classifier:
         Confidence below which an answer is ``unknown``; by default what the model's file says.
     one_run
         Whether windows that wait together share a run of the model. It must not change a bit.
+    now_seconds, change_seconds
+        How much audio `now` is about, and for how much another label must lead to replace it.
     """
 
     model: Model
     silence_dbfs: float = -60.0
     unknown_below: float | None = None
     one_run: bool = True
+    now_seconds: float = 30.0
+    change_seconds: float = 12.0
 
     service: str = "classifier"
     saved_type: type[Score] = Score
@@ -90,23 +111,42 @@ class Classifier:
             return Step(state, dead_letters=(DeadLetter(record, reading),), released=(offset,))
         if reading is None or is_done(state, reading):
             return Step(state, released=(offset,))
-        score, prediction = self._classify(state, reading, probabilities)
+        score, prediction, segments = self._answer(state, reading, probabilities)
         state = None if score.ended else score  # an ended one is in the table, for repetitions
-        return Step(state, (prediction,), (), (offset,), score, record.timestamp_ms)
+        events: tuple[GenrePrediction | GenreSegment, ...] = (prediction, *segments)
+        return Step(state, events, (), (offset,), score, record.timestamp_ms)
 
     def classify(self, score: Score | None, vector: FeatureVector) -> tuple[Score, GenrePrediction]:
         """Add a window to the score of its stream and make the prediction."""
-        return self._classify(score, vector, self._run_model([vector])[0])
+        return self.answer(score, vector)[:2]
 
-    def _classify(
-        self, score: Score | None, vector: FeatureVector, probabilities: list[float]
-    ) -> tuple[Score, GenrePrediction]:
-        labels, limit = self.model.labels, self.unknown_below
+    def answer(self, score: Score | None, vector: FeatureVector) -> Answer:
+        """Add a window to the score of its stream, make the prediction, and end segments."""
+        return self._answer(score, vector, self._run_model([vector])[0])
+
+    @property
+    def rule(self) -> Rule:
+        """When `now` changes."""
+        limit = self.unknown_below
         if limit is None:
             limit = self.model.metadata.unknown_below
-        heard = hear_window(vector, probabilities, labels, self.silence_dbfs, limit)
-        score = add(score, vector, heard, labels)
-        return score, predict(score, vector, heard, labels, self.model.reference, limit)
+        return Rule(self.model.labels, self.now_seconds, self.change_seconds, limit)
+
+    def _answer(
+        self, score: Score | None, vector: FeatureVector, probabilities: list[float]
+    ) -> Answer:
+        rule, model = self.rule, self.model.reference
+        heard = hear_window(
+            vector, probabilities, rule.labels, self.silence_dbfs, rule.unknown_below
+        )
+        is_new = score is None or score.origin != vector.origin
+        before = score.now if score else None
+        now, segments = take_in(before, vector, heard, rule, model, is_new=is_new)
+        score = add(score, vector, heard, rule.labels, now)
+        prediction = predict(
+            score, vector, heard, rule.labels, model, rule.unknown_below, to_now(now, rule)
+        )
+        return Answer(score, prediction, segments)
 
     def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
         """Return the probabilities of each window, none where there are no features."""
@@ -170,6 +210,7 @@ class Classifier:
             )
         width = len(feature_set(vector.feature_set).names)
         ends_without_window = vector.final and not vector.values
+        _check_time(vector)
         if len(vector.values) != width and not ends_without_window:
             raise MessageError(
                 f"the vector has {len(vector.values)} values, {vector.feature_set} has {width}: "
@@ -180,3 +221,12 @@ class Classifier:
         if not np.isfinite(values).all():
             raise MessageError("the vector has values beyond float32: extract it again")
         return vector
+
+
+def _check_time(vector: FeatureVector) -> None:
+    try:
+        to_milliseconds(vector.heard_at or "1970-01-01T00:00:00.000Z")
+    except ValueError as error:
+        raise MessageError(
+            f"heard_at is {vector.heard_at!r}, which no calendar has: extract the vector again"
+        ) from error

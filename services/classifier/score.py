@@ -14,6 +14,7 @@ from schemas import (
     FeatureVector,
     GenrePrediction,
     ModelReference,
+    Now,
     Origin,
     WindowAnswer,
     prediction_event_id,
@@ -27,6 +28,7 @@ from services.classifier.content import (
     weight,
     without_genre,
 )
+from services.classifier.now import NowState
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -48,6 +50,8 @@ class Score(msgspec.Struct, frozen=True):
         How much less than `windows` their weights sum to.
     tally
         How many windows hold what.
+    now
+        What sounds now; ``None`` before any window, and from releases before 0.2.
     """
 
     origin: Origin
@@ -57,6 +61,7 @@ class Score(msgspec.Struct, frozen=True):
     ended: bool = False
     hidden: float = 0.0
     tally: Tally = Tally()
+    now: NowState | None = None
 
 
 def is_done(score: Score | None, vector: FeatureVector) -> bool:
@@ -72,7 +77,11 @@ def is_done(score: Score | None, vector: FeatureVector) -> bool:
 
 
 def add(
-    score: Score | None, vector: FeatureVector, heard: Heard | None, labels: Sequence[str]
+    score: Score | None,
+    vector: FeatureVector,
+    heard: Heard | None,
+    labels: Sequence[str],
+    now: NowState | None = None,
 ) -> Score:
     """Add a window to the score of its stream; a vector of another stream begins a new score."""
     if score is None or score.origin != vector.origin:
@@ -85,7 +94,7 @@ def add(
         hidden += 1.0 - heard.weight
     tally = count(score.tally, vector, heard.answer if heard else None)
     return Score(
-        vector.origin, vector.window_index + 1, windows, total, vector.final, hidden, tally
+        vector.origin, vector.window_index + 1, windows, total, vector.final, hidden, tally, now
     )
 
 
@@ -114,6 +123,7 @@ def predict(
     labels: Sequence[str],
     model: ModelReference,
     unknown_below: float = 0.0,
+    now: Now | None = None,
 ) -> GenrePrediction:
     """Make the prediction of a stream whose score includes this vector."""
     running = _running_answer(score, labels, unknown_below)
@@ -133,6 +143,8 @@ def predict(
         window=heard.answer if heard else None,
         final=vector.final,
         missing_chunks=vector.missing_chunks,
+        heard_at=vector.heard_at,
+        now=now,
         content=vector.content,
         shares=score.tally.shares,
     )

@@ -33,6 +33,11 @@ from services.settings import Settings
 _STOP_SECONDS: Final = 4.0
 #: Python's 5 ms are longer than most of what a thread does here before others may go on.
 _SWITCH_SECONDS: Final = 0.0005
+#: By the topic that a worker reads: those that it cannot do without.
+_TOPICS: Final = {
+    "chunks": ("chunks", "features", "dead_letters"),
+    "features": ("chunks", "features", "predictions", "segments", "dead_letters"),
+}
 
 
 def run_extractor(settings: Settings) -> None:
@@ -102,7 +107,8 @@ def _run(
     settings: Settings, source: str, create: Callable[[int], App], is_warm: Callable[[], bool]
 ) -> None:
     topics = Topics(settings.topic_prefix)
-    partitions = asyncio.run(require_topics(settings, topics.all))
+    needed = [getattr(topics, name) for name in _TOPICS[source]]
+    partitions = asyncio.run(require_topics(settings, needed))
     check_equal_partitions(topics, partitions)
     count = partitions[getattr(topics, source)]
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it

@@ -1,6 +1,7 @@
 """The extractor as a faust app: ``audio.chunks`` to ``audio.features``."""
 
 from features import feature_set
+from schemas import FeatureVector
 from services.extractor.extractor import Extractor
 from services.extractor.state import Recipe
 from services.kafka.faust_app import create_app
@@ -31,7 +32,7 @@ def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> App
         Extractor(recipe),
         app_id=group,
         source=topics.chunks,
-        outputs=Outputs(topics.features, topics.dead_letters, same_partition=True),
+        outputs=Outputs({FeatureVector: topics.features}, topics.dead_letters, same_partition=True),
         partitions=partitions,
         metrics=Metrics("extractor", group, topics.chunks),
     )

@@ -245,7 +245,7 @@ class StreamWorker(Generic[State, Saved, Output]):
         for event in step.events:
             delivery.pending.append(
                 await self._send(
-                    self.outputs.events,
+                    self.outputs.events[type(event)],
                     event.stream_id.encode(),
                     encode_event(event),
                     encode_event_headers(event, step.timestamp_ms, traceparent),

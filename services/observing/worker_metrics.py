@@ -14,7 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from schemas import FeatureVector, GenrePrediction, Origin
+from schemas import Event, FeatureVector, GenrePrediction, GenreSegment, Origin
 from schemas.errors import InputError
 from services.processing.core import Outputs
 from services.processing.records import Step
@@ -89,6 +89,7 @@ class Metrics:
         self._finals = self._counter(
             "genrestream_stream_predictions", "Streams that ended, by their final label", "label"
         )
+        self._segments = self._counter("genrestream_segments", "Segments that ended", "label")
         self._letters = self._counter(
             "genrestream_dead_letters", "Messages that could not be processed", "service", "reason"
         )
@@ -104,6 +105,7 @@ class Metrics:
         for label in labels:
             self._answers.labels(label)
             self._finals.labels(label)
+            self._segments.labels(label)
 
     def consumed(self, place: Origin) -> None:
         """Count a message that was taken in."""
@@ -127,24 +129,29 @@ class Metrics:
             Seconds since the epoch.
         """
         for event in step.events:
-            self._sent.labels(topics.events).inc()
+            self._sent.labels(topics.events[type(event)]).inc()
             self._delay.observe(max(0.0, now - step.timestamp_ms / 1000))
             self._count_event(event)
         for letter in step.dead_letters:
             self._sent.labels(topics.dead_letters).inc()
             self._letters.labels(self.service, letter.error.code).inc()
 
-    def _count_event(self, event: FeatureVector | GenrePrediction) -> None:
+    def _count_event(self, event: Event) -> None:
         if isinstance(event, FeatureVector):
-            if event.values:
-                self._windows.labels(event.feature_set).inc()
-                seconds = event.end_seconds - event.start_seconds
-                self._audio.labels(event.feature_set).inc(seconds)
-            return
-        if event.window:
-            self._answers.labels(event.window.label).inc()
-        if event.final:
-            self._finals.labels(event.label).inc()
+            self._count_window(event)
+        elif isinstance(event, GenreSegment):
+            self._segments.labels(event.label).inc()
+        elif isinstance(event, GenrePrediction):
+            if event.window:
+                self._answers.labels(event.window.label).inc()
+            if event.final:
+                self._finals.labels(event.label).inc()
+
+    def _count_window(self, vector: FeatureVector) -> None:
+        if vector.values:
+            self._windows.labels(vector.feature_set).inc()
+            seconds = vector.end_seconds - vector.start_seconds
+            self._audio.labels(vector.feature_set).inc(seconds)
 
 
 def _codes(error: type[InputError]) -> set[str]:

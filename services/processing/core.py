@@ -1,8 +1,8 @@
 """What the worker needs to know of a service: its core, and where its output goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -101,13 +101,15 @@ class Outputs:
 
     Attributes
     ----------
-    events, dead_letters
-        The names.
+    events
+        The topic of each type of event.
+    dead_letters
+        The topic of what cannot be processed.
     same_partition
         Whether an event goes to the partition of that number, so that the streams of one key in
         two partitions, by producers that partition differently, are not mixed there.
     """
 
-    events: str
+    events: Mapping[type[Any], str]
     dead_letters: str
     same_partition: bool = False
