@@ -34,6 +34,12 @@ UNKNOWN: Final = "unknown"
 SPEECH: Final = "speech"
 
 
+#: A name is part of a consumer group and of event ids.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
+#: A label is printed, and a label of metrics: no control characters, no end without a limit.
+Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,64}\Z")]
+
+
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Metadata of a model.
 
@@ -55,11 +61,11 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
         Confidence below which the answer is ``unknown``; 0 for never.
     """
 
-    name: str
-    version: str
+    name: Name
+    version: Annotated[str, msgspec.Meta(max_length=64)]
     feature_set: str
     feature_names: tuple[str, ...]
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[Label, ...], msgspec.Meta(max_length=1000)]
     training_data: str
     split: str
     metrics: dict[str, float]

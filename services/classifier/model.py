@@ -13,6 +13,8 @@ from features.onnx_session import open_session
 from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
 from schemas.errors import ModelError
 from schemas.model_files import card_path, read_model
+from schemas.onnx_files import has_external_data
+from services.classifier.trial import try_out
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,29 @@ def load_model(path: Path) -> Model:
             f"there is no model {path}: give the path of an ONNX file or one of the shipped "
             f"models, {', '.join(shipped) or 'of which there are none'}"
         )
-    data = read_model(path, needs_card=path.parent.samefile(_SHIPPED))
+    if not is_shipped(path):
+        try_out(path)
+    return load_tried(path)
+
+
+def is_shipped(path: Path) -> bool:
+    """Tell whether a file is one of ours, wherever links lead."""
+    return path.resolve().parent == _SHIPPED.resolve()
+
+
+def load_tried(path: Path) -> Model:
+    """Load a file that was tried out, or came with this release.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`.
+    """
+    data = read_model(path, needs_card=is_shipped(path))
+    if has_external_data(data):
+        raise ModelError(
+            f"{path} takes weights from other files: export it with all weights in one file"
+        )
     if not card_path(path).is_file():
         logger.info("%s has no card: it is taken as it is", path)
     try:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from schemas.errors import GenrestreamError, SettingsError
-from schemas.model_files import read_metadata
+from schemas.onnx_files import read_metadata
 from services.kafka.group_lag import LagReader, PartitionLag, read_once
 from services.kafka.groups import classifier_group, extractor_group
 from services.kafka.topics import Topics, require_topics

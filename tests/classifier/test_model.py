@@ -10,7 +10,8 @@ from onnx import TensorProto, helper
 from features import feature_set
 from schemas import GENRES, ModelMetadata
 from schemas.errors import ModelError
-from services.classifier.model import Model, load_model, require_feature_set
+from services.classifier import trial
+from services.classifier.model import Model, is_shipped, load_model, require_feature_set
 from services.classifier.row_independence import rows_are_independent
 from services.settings import model_path
 
@@ -78,9 +79,23 @@ def test_a_model_gives_one_row_of_probabilities_a_window(tmp_path: Path) -> None
         ({"change": lambda props: props.update(feature_names='["a"]')}, "1 feature names"),
         ({"change": lambda props: props.update(labels="[]")}, "labels"),
         ({"change": lambda props: props.update(metrics="high")}, "does not parse"),
+        ({"change": lambda props: props.update(name="../x")}, "does not parse"),
+        ({"change": lambda props: props.update(labels='["a", "\\u001b[31mb"]')}, "does not parse"),
         ({"change": lambda props: props.pop("labels")}, "no metadata 'labels'"),
     ],
-    ids=["width", "classes", "output", "batch", "set", "names", "labels", "metrics", "missing"],
+    ids=[
+        "width",
+        "classes",
+        "output",
+        "batch",
+        "set",
+        "names",
+        "labels",
+        "metrics",
+        "name",
+        "label",
+        "missing",
+    ],
 )
 def test_a_model_that_does_not_fit_is_refused_in_words(
     tmp_path: Path, fault: dict[str, object], reason: str
@@ -88,6 +103,63 @@ def test_a_model_that_does_not_fit_is_refused_in_words(
     path = tiny_model(tmp_path / "bad.onnx", **fault)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=f"bad.onnx: .*{reason}"):
         load_model(path)
+
+
+def looping_model(path: Path, body: list[onnx.NodeProto], rounds: int) -> Path:
+    """Write a model that repeats something before it answers."""
+    model = onnx.load(tiny_model(path))
+    carried = helper.make_tensor_value_info("carried_in", TensorProto.FLOAT, None)
+    inner = helper.make_graph(
+        [helper.make_node("Identity", ["condition_in"], ["condition_out"]), *body],
+        "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("condition_in", TensorProto.BOOL, []),
+            carried,
+        ],
+        [
+            helper.make_tensor_value_info("condition_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carried_out", TensorProto.FLOAT, None),
+        ],
+    )
+    model.graph.initializer.extend(
+        [
+            helper.make_tensor("rounds", TensorProto.INT64, [], [rounds]),
+            helper.make_tensor("yes", TensorProto.BOOL, [], [True]),
+        ]
+    )
+    loop = helper.make_node("Loop", ["rounds", "yes", "features"], ["looped"], body=inner)
+    keep = helper.make_node("Shape", ["looped"], ["shape"])
+    model.graph.node.insert(0, loop)
+    model.graph.node.insert(1, keep)
+    model.graph.node.insert(2, helper.make_node("Reshape", ["looped", "shape"], ["again"]))
+    model.graph.node[3].input[0] = "again"
+    onnx.save(model, path)
+    return path
+
+
+def test_a_model_that_never_answers_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "TRIAL_SECONDS", 5)
+    same = helper.make_node("Identity", ["carried_in"], ["carried_out"])
+    path = looping_model(tmp_path / "endless.onnx", [same], 2**62)
+    with pytest.raises(ModelError, match=r"endless\.onnx did not answer .* within 5 s"):
+        load_model(path)
+
+
+def test_a_model_that_takes_all_memory_is_refused(tmp_path: Path) -> None:
+    double = helper.make_node("Concat", ["carried_in", "carried_in"], ["carried_out"], axis=0)
+    path = looping_model(tmp_path / "huge.onnx", [double], 40)
+    with pytest.raises(ModelError, match=r"huge\.onnx"):
+        load_model(path)
+
+
+def test_a_link_into_the_models_folder_needs_its_card(tmp_path: Path) -> None:
+    link = tmp_path / "models"
+    link.symlink_to(model_path("any").parent)
+    assert load_model(link / "mlp-seed-25.onnx").metadata.name == "mlp-seed-25"
+    assert is_shipped(link / "mlp-seed-25.onnx")
 
 
 def test_outputs_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from schemas.model_files import read_metadata
+from schemas.onnx_files import read_metadata
 from services.kafka.groups import classifier_group, extractor_group
 from services.settings import Settings, load_settings
 

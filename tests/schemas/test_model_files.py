@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas import ModelMetadata
 from schemas.errors import ModelError
-from schemas.model_files import read_metadata, read_model
+from schemas.model_files import read_model
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "models").rglob("*.onnx"))
@@ -56,22 +55,3 @@ def test_a_card_that_states_no_digest(model: Path, lines: list[str]) -> None:
     _card(model, *lines)
     with pytest.raises(ModelError, match="needed is one"):
         read_model(model)
-
-
-def test_metadata_is_read_without_onnx_runtime() -> None:
-    import onnxruntime
-
-    files = sorted((ROOT / "models").glob("*.onnx"))
-    assert files
-    for file in files:
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        props = session.get_modelmeta().custom_metadata_map
-        assert read_metadata(file) == ModelMetadata.from_props(props)
-
-
-@pytest.mark.parametrize("data", [b"no model", b"\x72\xff", b"\x77", b"\xff" * 12])
-def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
-    file = tmp_path / "x.onnx"
-    file.write_bytes(data)
-    with pytest.raises(ModelError, match=r"x\.onnx"):
-        read_metadata(file)
