@@ -146,7 +146,7 @@ def test_the_layer_learns_each_kind_by_itself() -> None:
         holds, does_not = (found[truth[:, number] == value].T for value in (1.0, 0.0))
         gaps = holds.mean(axis=1) - does_not.mean(axis=1)
         assert gaps.argmax() == number
-        assert gaps[number] > 0.3
+        assert gaps[number] > 0.1
     again = content_fitting.fit(embedded(0))
     assert [part.tobytes() for part in again] == [part.tobytes() for part in head]
     assert min(content_fitting.score(head, other, 600).auc.values()) > 0.97
