@@ -26,6 +26,7 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> App:
             one_run=rows_are_independent(model),
             now_seconds=settings.now_seconds,
             change_seconds=settings.change_seconds,
+            music_only=settings.content if settings.content is not None else model.is_of_music,
         ),
         app_id=group,
         source=topics.features,

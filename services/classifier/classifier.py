@@ -56,6 +56,8 @@ class Classifier:
         Whether windows that wait together share a run of the model. It must not change a bit.
     now_seconds, change_seconds
         How much audio `now` is about, and for how much another label must lead to replace it.
+    music_only
+        Whether the labels are of music, so that what is no music has none.
     """
 
     model: Model
@@ -64,6 +66,7 @@ class Classifier:
     one_run: bool = True
     now_seconds: float = 30.0
     change_seconds: float = 12.0
+    music_only: bool = True
 
     service: str = "classifier"
     saved_type: type[Score] = Score
@@ -136,8 +139,9 @@ class Classifier:
         self, score: Score | None, vector: FeatureVector, probabilities: list[float]
     ) -> Answer:
         rule, model = self.rule, self.model.reference
+        content = vector.content if self.music_only else None
         heard = hear_window(
-            vector, probabilities, rule.labels, self.silence_dbfs, rule.unknown_below
+            vector, content, probabilities, rule.labels, self.silence_dbfs, rule.unknown_below
         )
         is_new = score is None or score.origin != vector.origin
         before = score.now if score else None

@@ -75,11 +75,12 @@ class Tally(msgspec.Struct, frozen=True):
         return Shares(*(count / self.windows for count in counts))
 
 
-def without_genre(vector: FeatureVector, silence_dbfs: float) -> WindowAnswer | None:
+def without_genre(
+    level_dbfs: float, content: Content | None, silence_dbfs: float
+) -> WindowAnswer | None:
     """Answer for a window that has no genre; ``None`` for music."""
-    if vector.level_dbfs < silence_dbfs:
+    if level_dbfs < silence_dbfs:
         return WindowAnswer(SILENCE, 1.0, {})
-    content = vector.content
     if content is None or content.music >= GENRE_FROM:
         return None
     if content.speech >= SPEECH_FROM:

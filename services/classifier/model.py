@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features import FEATURE_SETS, feature_set
 from features.onnx_session import open_session
-from schemas import INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
+from schemas import GENRES, INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
 from schemas.errors import ModelError
 from schemas.model_files import card_path, read_model
 from schemas.onnx_files import has_external_data
@@ -46,6 +46,11 @@ class Model:
     def labels(self) -> tuple[str, ...]:
         """Names of the K classes."""
         return self.metadata.labels
+
+    @property
+    def is_of_music(self) -> bool:
+        """Whether it names genres; a head of other labels may be for any sound."""
+        return not set(GENRES).isdisjoint(self.labels)
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the model.

@@ -11,6 +11,7 @@ import msgspec
 from schemas import (
     SILENCE,
     UNKNOWN,
+    Content,
     FeatureVector,
     GenrePrediction,
     ModelReference,
@@ -100,18 +101,25 @@ def add(
 
 def hear_window(
     vector: FeatureVector,
+    content: Content | None,
     probabilities: Sequence[float],
     labels: Sequence[str],
     silence_dbfs: float,
     unknown_below: float = 0.0,
 ) -> Heard | None:
-    """Name a window's genre, or what it is without one; ``None`` for a vector without values."""
+    """Name a window's genre, or what it is without one; ``None`` for a vector without values.
+
+    Parameters
+    ----------
+    content
+        Of the vector, or ``None`` to give everything but silence a label of the model's.
+    """
     if not vector.values:
         return None
-    answer = without_genre(vector, silence_dbfs)
+    answer = without_genre(vector.level_dbfs, content, silence_dbfs)
     if answer:
         return Heard(answer, 0.0)
-    counts = weight(vector.content)
+    counts = weight(content)
     scaled = less_sure(_scaled(probabilities), counts)
     return Heard(_answer(scaled, labels, unknown_below), counts)
 

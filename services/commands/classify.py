@@ -78,8 +78,9 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
 def create_file_classifier(settings: Settings) -> FileClassifier:
     """Load the model that the settings name."""
     model = load_model(settings.model_path)
+    music_only = model.is_of_music if settings.content is None else settings.content
     return FileClassifier(
-        Classifier(model, settings.silence_dbfs, settings.unknown_below),
+        Classifier(model, settings.silence_dbfs, settings.unknown_below, music_only=music_only),
         settings.wants_content([model.metadata.feature_set]),
     )
 

@@ -15,6 +15,7 @@ import soundfile
 from aiokafka import AIOKafkaProducer
 from numpy.typing import NDArray
 
+from benchmarks import signals
 from schemas import GenrePrediction, decode_event, header
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import TopicReader
@@ -164,12 +165,8 @@ def _collect(collected: Collected, record: Any, topics: Topics) -> None:
 
 
 def music(seconds: float, sample_rate: int = SAMPLE_RATE, seed: int = 0) -> NDArray[np.float32]:
-    """Return chords and noise, as loud as music is [shape=(n,)]."""
-    t = np.arange(round(seconds * sample_rate)) / sample_rate
-    noise = np.random.default_rng(seed)
-    chord = sum(np.sin(2 * np.pi * f * (1 + 0.01 * seed) * t) for f in (110, 220, 277, 330))
-    beat = (np.sin(2 * np.pi * 2 * t) > 0) * noise.standard_normal(len(t))
-    return np.asarray(0.1 * chord + 0.05 * beat, np.float32)
+    """Return chords and hi-hats, as loud as music is [shape=(n,)]."""
+    return np.float32(0.3) * signals.music(seconds, sample_rate, seed)
 
 
 def encoded(

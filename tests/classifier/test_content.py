@@ -64,6 +64,19 @@ def test_vectors_without_content_are_music() -> None:
     assert sure.probabilities == plain.probabilities
 
 
+def test_a_head_of_other_sounds_hears_everything() -> None:
+    """Only a model of genres takes what is no music for none of its labels."""
+    vector = msgspec.structs.replace(a_vector(0), content=OTHER)
+    every_sound = replace(CLASSIFIER, music_only=False)
+    plain = CLASSIFIER.classify(None, a_vector(0))[1]
+    found = every_sound.classify(None, vector)[1]
+    assert (found.label, found.probabilities) == (plain.label, plain.probabilities)
+    assert (found.content, found.shares) == (OTHER, Shares(0.0, 0.0, 1.0, 0.0))
+    assert MODEL.is_of_music
+    metadata = msgspec.structs.replace(MODEL.metadata, labels=("guitar", "piano"))
+    assert not replace(MODEL, metadata=metadata).is_of_music
+
+
 def test_speech_over_music_makes_its_genre_less_sure() -> None:
     (clear,), (covered,) = classify(MUSIC), classify(BOTH)
     assert covered.label == clear.label
