@@ -23,7 +23,8 @@ MAX_MESSAGE_BYTES: Final = 5 * 1024 * 1024
 #: How long a broker may hold back a fetch that finds nothing. The embedded one (Tansu) does not see
 #: what comes meanwhile, so this bounds the latency; it costs 50 empty fetches a second.
 FETCH_WAIT_MS: Final = 20
-_SECRET: Final = re.compile("PASSWORD|SECRET|TOKEN|CREDENTIAL", re.IGNORECASE)
+_SECRET: Final = re.compile("PASSW|SECRET|TOKEN|CREDENTIAL|KEY_|_KEY", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(r"[^\s'\",/]+@")
 
 
 class Settings(BaseSettings):
@@ -234,8 +235,8 @@ def load_settings(**overrides: Any) -> Settings:
     )
     if unknown:
         raise SettingsError(
-            f"unknown setting {unknown[0]}={_shown(unknown[0], os.environ[unknown[0]])}: "
-            f"remove it or use one of {', '.join(sorted(names.values()))}"
+            f"unknown setting {unknown[0]}: remove it or use one of "
+            f"{', '.join(sorted(names.values()))}"
         )
     given = {names[key]: value for key, value in overrides.items() if value is not None}
     fields = {
@@ -256,9 +257,15 @@ def _explain(error: ValidationError) -> str:
         return reason
     field = str(first["loc"][0])
     variable = variable_names().get(field, field)
-    return f"setting {variable}={_shown(variable, first['input'])}: {reason}"
+    shown = _shown(variable, first["input"])
+    return f"setting {variable}={shown}: {_without_credentials(reason)}"
 
 
 def _shown(name: str, value: object) -> str:
-    """Return a value for an error message, but nothing that looks like a secret."""
-    return "**********" if _SECRET.search(name) else repr(value)
+    """Return a value for an error message, but nothing that is, or may hold, a secret."""
+    return "**********" if _SECRET.search(name) else _without_credentials(repr(value))
+
+
+def _without_credentials(text: str) -> str:
+    """Hide what stands before an @, as in ``user:password@host:9092``."""
+    return _CREDENTIALS.sub("**********@", text)

@@ -5,7 +5,9 @@ own and names the setting that is wrong.
 """
 
 import asyncio
+import logging
 import ssl
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.conn import create_conn
@@ -23,6 +25,8 @@ from services.settings import Settings
 
 if TYPE_CHECKING:
     from faust.types.auth import CredentialsT
+
+logger = logging.getLogger(__name__)
 
 _PROBE_SECONDS: Final = 5.0
 _PROTOCOL: Final = "KAFKA_SECURITY_PROTOCOL"
@@ -44,6 +48,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
         options["ssl_context"] = tls_context(settings)
     if settings.uses_sasl:
         assert settings.sasl_password
+        if settings.security_protocol == "SASL_PLAINTEXT" and settings.sasl_mechanism == "PLAIN":
+            _warn_of_plaintext()
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
@@ -95,6 +101,15 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
                 "key is encrypted"
             ) from error
     return context
+
+
+@cache
+def _warn_of_plaintext() -> None:
+    """Warn, once a process, of a password that anybody on the way can read."""
+    logger.warning(
+        "KAFKA_SASL_MECHANISM=PLAIN with KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT sends the password "
+        "unencrypted: choose SASL_SSL, or SCRAM-SHA-512"
+    )
 
 
 async def explain_refusal(settings: Settings) -> BrokerError:
@@ -165,6 +180,8 @@ async def _reason(settings: Settings, host: str, port: int, error: BaseException
 def _distrust(settings: Settings, error: ssl.SSLCertVerificationError) -> str:
     """Tell a certificate of another host from one of an unknown authority."""
     text = error.verify_message
+    if "expired" in text:
+        return f"its certificate has expired: renew it at the broker ({text})"
     if "ostname" in text or "IP address" in text:
         return (
             f"its certificate is for another host: name the host that it states in "

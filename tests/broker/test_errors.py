@@ -54,7 +54,7 @@ def test_no_broker_to_produce_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
-        ("GENRESTREAM_COLOUR", "blue", "unknown setting GENRESTREAM_COLOUR='blue'"),
+        ("GENRESTREAM_COLOUR", "blue", "unknown setting GENRESTREAM_COLOUR: remove it"),
         ("GENRESTREAM_PARTITIONS", "zero", "valid integer"),
         ("GENRESTREAM_PARTITIONS", "0", "greater than or equal to 1"),
         ("GENRESTREAM_TOPIC_PREFIX", "a/b", "GENRESTREAM_TOPIC_PREFIX='a/b'"),

@@ -62,7 +62,10 @@ SASL = {
         ({**SASL, "KAFKA_SASL_MECHANISM": "GSSAPI"}, "KAFKA_SASL_MECHANISM='GSSAPI'"),
         ({**SASL, "KAFKA_SSL_CAFILE": "/nowhere"}, "KAFKA_SSL_CAFILE='/nowhere'"),
         ({**SASL, "KAFKA_SSL_KEYFILE": __file__}, "KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE"),
-        ({**SASL, "GENRESTREAM_SASL_PASSWORD": SECRET}, "GENRESTREAM_SASL_PASSWORD="),
+        ({**SASL, "GENRESTREAM_SASL_PASSWORD": SECRET}, "GENRESTREAM_SASL_PASSWORD"),
+        ({**SASL, "GENRESTREAM_SASL_PASWORT": SECRET}, "GENRESTREAM_SASL_PASWORT"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": f"u:{SECRET}@host"}, r"\*@host"),
+        ({"KAFKA_SASL_MECHANISM": f"u:{SECRET}@host"}, "KAFKA_SASL_MECHANISM"),
     ],
 )
 def test_security_that_does_not_fit_together(
