@@ -15,7 +15,7 @@ COPY pyproject.toml constraints.txt deploy/docker/dependencies.py ./
 RUN python dependencies.py otel > requirements.txt \
  && /opt/genrestream/bin/pip install --constraint constraints.txt --requirement requirements.txt
 
-COPY README.md LICENSE ./
+COPY README.md LICENSE NOTICE ./
 COPY schemas schemas
 COPY features features
 COPY terminal terminal
