@@ -120,6 +120,14 @@ def worker_classifier(model: ModelName = None) -> None:
     run_classifier(_settings(model=model))
 
 
+@worker.command("gateway")
+def worker_gateway() -> None:
+    """Serve the page and the API on GENRESTREAM_GATEWAY_PORT."""
+    from services.commands.gateway import run_gateway
+
+    run_gateway(_settings())
+
+
 @topics.command("create")
 def topics_create(
     partitions: Annotated[int | None, typer.Option(help="Of each topic.", min=1)] = None,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +21,7 @@ from services.kafka.topics import create_topics
 from services.settings import Settings, variable_names
 from terminal.processes import die_with_parent
 
-_SERVICES: Final = ("extractor", "classifier")
+_SERVICES: Final[Sequence[str]] = ("extractor", "classifier")
 _STOP_SECONDS: Final = 4.5
 _WATCH_SECONDS: Final = 0.2
 
@@ -75,7 +75,11 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(
-    settings: Settings, *, port: int | None = None, log_level: str | None = None
+    settings: Settings,
+    *,
+    port: int | None = None,
+    log_level: str | None = None,
+    services: Sequence[str] = _SERVICES,
 ) -> AsyncIterator[Stack]:
     """Run the system for the duration of an ``async with`` block.
 
@@ -87,6 +91,8 @@ async def running_stack(
         Of the embedded broker; any free one when not given.
     log_level
         Of the workers, when not that of the settings.
+    services
+        To run.
 
     Raises
     ------
@@ -119,7 +125,7 @@ async def running_stack(
         )
         workers: dict[str, subprocess.Popen[bytes]] = {}
         resources.callback(stop_workers, workers)
-        for service in _SERVICES:
+        for service in services:
             workers[service] = start_worker(service, environment)
         yield Stack(settings, workers)
 

@@ -13,6 +13,8 @@ from services.gateway.views import Row
 
 #: Streams that are kept; beyond it the one that was silent longest and is no station goes.
 MAX_STREAMS: Final = 2_000
+#: Levels of windows whose prediction has not come.
+_MAX_LEVELS: Final = 10_000
 #: What is no station goes so long after its last message.
 FORGET_MS: Final = 15 * 60_000
 HOUR_CELLS: Final = (30_000, 120)
@@ -29,13 +31,15 @@ class Board:
 
     streams: dict[str, Stream] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    _levels: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def predict(self, prediction: GenrePrediction, timestamp_ms: int) -> tuple[Stream, bool]:
         """Take in a prediction; return its stream, and whether its row is new or has changed."""
         known = self.streams.get(prediction.stream_id)
         before = (known.now is None, known.now and known.now.final) if known else None
         stream = self._stream(prediction.stream_id, timestamp_ms)
-        stream.predict(prediction, timestamp_ms)
+        level = self._levels.pop((stream.id, prediction.window_index), None)
+        stream.predict(prediction, timestamp_ms, stream.level_dbfs if level is None else level)
         after = (stream.now is None, stream.now and stream.now.final)
         return stream, before != after
 
@@ -60,11 +64,11 @@ class Board:
         """Take a station off; tell whether it was there."""
         return self.streams.pop(station_id, None) is not None
 
-    def hear(self, stream_id: str, level_dbfs: float) -> None:
-        """Note the level of a stream."""
-        stream = self.streams.get(stream_id)
-        if stream:
-            stream.level_dbfs = round(level_dbfs, 1)
+    def hear(self, stream_id: str, window_index: int, level_dbfs: float) -> None:
+        """Note the level of a window, for the prediction that comes of it."""
+        self._levels[stream_id, window_index] = round(level_dbfs, 1)
+        if len(self._levels) > _MAX_LEVELS:
+            del self._levels[next(iter(self._levels))]
 
     def _stream(self, stream_id: str, timestamp_ms: int) -> Stream:
         stream = self.streams.get(stream_id)

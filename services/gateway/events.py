@@ -74,6 +74,7 @@ class _Level(msgspec.Struct):
     """What the gateway reads of a feature vector."""
 
     stream_id: str
+    window_index: int
     level_dbfs: float
 
 
@@ -95,10 +96,7 @@ def _predict(board: Board, message: Message, now_ms: int) -> list[Event]:
     prediction = decode_event(message.value, GenrePrediction)
     stream, changed = board.predict(prediction, message.timestamp_ms)
     events = [_row(stream, now_ms)] if changed else []
-    view = now_view(prediction, stream.level_dbfs)
-    events.append(Event("now", stream.id, _encode({"id": stream.id, "now": view})))
-    events.append(Event("prediction", stream.id, message.value or b"", prediction))
-    return events
+    return events + _predicted(prediction, message.value or b"", stream.level_dbfs)
 
 
 def _segment(board: Board, message: Message, now_ms: int) -> list[Event]:  # noqa: ARG001
@@ -124,7 +122,7 @@ def _announce(board: Board, message: Message, now_ms: int) -> list[Event]:
 
 def _hear(board: Board, message: Message, now_ms: int) -> list[Event]:  # noqa: ARG001
     level = _decode_level(message.value or b"")
-    board.hear(level.stream_id, level.level_dbfs)
+    board.hear(level.stream_id, level.window_index, level.level_dbfs)
     return []
 
 
@@ -135,6 +133,39 @@ _HANDLERS: Final[dict[str, Callable[[Board, Message, int], list[Event]]]] = {
     "stations": _announce,
     "features": _hear,
 }
+
+
+def retell(board: Board, message: Message, now_ms: int) -> list[Event]:
+    """Say what readers were told of a message that the board has taken in already.
+
+    What a row says is what holds now.
+    """
+    try:
+        events = _told(message)
+    except (MessageError, msgspec.MsgspecError, UnicodeDecodeError):
+        return []
+    if message.role in ("stations", "station_events"):
+        stream_id = (message.key or b"").decode(errors="replace")
+        stream = board.streams.get(stream_id)
+        events.append(_row(stream, now_ms) if stream else gone(stream_id))
+    return events
+
+
+def _told(message: Message) -> list[Event]:
+    value = message.value or b""
+    if message.role == "predictions":
+        return _predicted(decode_event(value, GenrePrediction), value, None)
+    if message.role == "segments":
+        return [Event("segment", decode_event(value, GenreSegment).stream_id, value)]
+    if message.role == "station_events":
+        return [Event("station-event", decode_event(value, StationEvent).station_id, value)]
+    return []
+
+
+def _predicted(prediction: GenrePrediction, value: bytes, level: float | None) -> list[Event]:
+    stream_id = prediction.stream_id
+    shown = _encode({"id": stream_id, "now": now_view(prediction, level)})
+    return [Event("now", stream_id, shown), Event("prediction", stream_id, value, prediction)]
 
 
 def _row(stream: Stream, now_ms: int) -> Event:

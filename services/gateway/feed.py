@@ -7,7 +7,7 @@ after a start.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,6 +71,7 @@ class Feed:
     since_ms: int = field(default_factory=now_ms)
     caught_up: bool = False
     messages: int = 0
+    observe_delay: Callable[[float], None] = lambda _: None
     _ends: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -178,6 +179,8 @@ class Feed:
             events = apply(self.board, message_of(role, record), now)
             if role in _TOLD_ROLES:
                 self.hub.publish((role, partition), record.offset, events)
+            if role == "predictions" and self.caught_up:
+                self.observe_delay(max(0.0, (now_ms() - record.timestamp) / 1000))
 
     async def _see_whether_caught_up(self, consumer: AIOKafkaConsumer) -> None:
         behind = [tp for tp, end in self._ends.items() if await consumer.position(tp) < end]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:genrestream:problem:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Problem(Exception):
         """Return the members of the JSON object."""
         kind = self.kind
         return {
-            "type": f"urn:genrestream:problem:{self.code}",
+            "type": f"{TYPE_PREFIX}{self.code}",
             "title": kind.title,
             "status": kind.status,
             "detail": self.detail or f"{kind.title}.",

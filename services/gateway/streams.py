@@ -12,6 +12,8 @@ from services.gateway.views import Detail, NowView, Row, State
 STALL_MS: Final = 30_000
 _NEXT: Final = 3
 _MAX_MODELS: Final = 8
+#: Ten minutes of windows.
+_CURVE: Final = 200
 _EVENTS: Final = 50
 _REASONS: Final = 10
 _TITLES: Final = 20
@@ -50,9 +52,14 @@ class Stream:
     events: deque[StationEvent] = field(default_factory=lambda: deque(maxlen=_EVENTS))
     reasons: deque[StationEvent] = field(default_factory=lambda: deque(maxlen=_REASONS))
     titles: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=_TITLES))
+    curve: deque[tuple[int, float, tuple[float, ...]]] = field(
+        default_factory=lambda: deque(maxlen=_CURVE)
+    )
     _places: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
-    def predict(self, prediction: GenrePrediction, timestamp_ms: int) -> bool:
+    def predict(
+        self, prediction: GenrePrediction, timestamp_ms: int, level_dbfs: float | None = None
+    ) -> bool:
         """Take in a prediction; tell whether it is news, and no repetition."""
         name = prediction.model.name
         if name not in self.answers and len(self.answers) >= _MAX_MODELS:
@@ -62,11 +69,13 @@ class Stream:
         if not _is_news(self._places.get(name), place):
             return False
         self._places[name] = place
-        view = self.answers[name] = now_view(prediction, self.level_dbfs)
+        view = self.answers[name] = now_view(prediction, level_dbfs)
+        self.level_dbfs = level_dbfs
         self.seen_ms = max(self.seen_ms, timestamp_ms)
         self.predicted_ms = timestamp_ms
         if name == self.model:
             self._draw(prediction, view, timestamp_ms)
+            self.curve.append((timestamp_ms, view.end_seconds, tuple(view.probabilities.values())))
         return True
 
     def _draw(self, prediction: GenrePrediction, view: NowView, timestamp_ms: int) -> None:
@@ -152,6 +161,7 @@ class Stream:
             reasons=list(self.reasons),
             titles=list(self.titles),
             models=dict(self.answers),
+            curve=list(self.curve),
         )
 
 

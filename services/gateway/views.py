@@ -104,6 +104,9 @@ class Detail(Struct, frozen=True, kw_only=True):
         The latest titles, newest first.
     models
         The `now` of every model that answers for it, by its name.
+    curve
+        Of the latest windows: time in ms since 1970, end in seconds from the start of the stream,
+        and the probabilities in the order of `now`.
     """
 
     row: Row
@@ -112,6 +115,7 @@ class Detail(Struct, frozen=True, kw_only=True):
     reasons: list[StationEvent]
     titles: list[tuple[str, str]]
     models: dict[str, NowView]
+    curve: list[tuple[int, float, tuple[float, ...]]]
 
 
 class StationView(Struct, frozen=True, kw_only=True):
