@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     max_chunk_seconds: float = Field(
         900.0, ge=1, le=86_400, description="longest audio that one message may decode to"
     )
+    ffmpeg_in_workers: bool = Field(
+        False,
+        description="whether workers give audio that they do not decode themselves (AAC, WMA and "
+        "others) to ffmpeg, a process of its own with limits; anybody may have sent it",
+    )
     silence_dbfs: float = Field(
         -60.0, ge=-120, le=0, description="windows below this level are silence"
     )
