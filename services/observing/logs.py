@@ -7,8 +7,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from services.processing.records import Record
-
 LogFormat = Literal["auto", "human", "json"]
 
 _FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -46,20 +44,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=repr).decode()
-
-
-def message_fields(record: Record, service: str, stream: str) -> dict[str, Any]:
-    """Return the fields that tell which message is spoken of."""
-    headers = {name: value.decode(errors="replace") for name, value in record.headers}
-    return {
-        "service": service,
-        "topic": record.place.topic,
-        "partition": record.place.partition,
-        "offset": record.place.offset,
-        "stream": stream,
-        "event_id": headers.get("ce_id"),
-        "traceparent": headers.get("traceparent"),
-    }
 
 
 def log_configuration(level: str, log_format: LogFormat = "auto") -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from typing import Any, Generic
+from collections.abc import Iterator, MutableMapping
+from typing import Generic
 
 import msgspec
-from faust.types import TableT
 
 from services.processing.core import Core, Output, Saved, State
 from services.processing.records import Progress
@@ -37,14 +36,16 @@ class SavedStates(Generic[State, Saved, Output]):
 
     Parameters
     ----------
-    table
-        Holds bytes; `LatestTable` recovers it.
+    states
+        Holds bytes, as the changelog has them.
     core
         Knows what the states mean.
     """
 
-    def __init__(self, table: TableT[str, bytes], core: Core[State, Saved, Output]) -> None:
-        self._data: Any = table.data
+    def __init__(
+        self, states: MutableMapping[str, bytes], core: Core[State, Saved, Output]
+    ) -> None:
+        self._data = states
         self._core = core
         self._decoder = msgspec.json.Decoder(core.saved_type)
 
@@ -62,22 +63,10 @@ class SavedStates(Generic[State, Saved, Output]):
         """Yield the keys as they are now."""
         yield from list(self._data)
 
-    @staticmethod
-    def encode_key(key: str) -> bytes:
-        """Return a key as the changelog has it."""
-        return msgspec.json.encode(key)
-
     def encode(self, saved: Saved) -> bytes:
         """Return what is to be written for a state that is saved now."""
         state = msgspec.Raw(msgspec.json.encode(saved))
         return msgspec.json.encode(Entry(time.time(), state))
-
-    def put(self, key: str, value: bytes | None) -> None:
-        """Hold what the changelog has: an encoded state, or ``None`` for no longer any."""
-        if value is None:
-            self._data.pop(key, None)
-        else:
-            self._data[key] = value
 
     def progress(self, value: bytes) -> Progress:
         """Order the table's values of one stream; one that cannot be read comes before all."""

@@ -25,6 +25,7 @@ class _Worker:
     positions = {0: 5}  # noqa: RUF012 - a constant of a test
     is_assigned = True
     live_streams = 1
+    failure = None
 
 
 def _families() -> dict[str, Metric]:

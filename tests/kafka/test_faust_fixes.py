@@ -1,16 +1,19 @@
-"""What is fetched while faust seeks comes again, from where it was sought to."""
+"""What faust and aiokafka do in rebalances loses nothing."""
 
 import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from services.extractor.agent import create_extractor, create_recipe
-from services.kafka.faust_fixes import CarefulConsumer, PromptThread
-from services.settings import load_settings
+from services.kafka.errors import StateError
+from services.kafka.faust_fixes import App, CarefulConsumer, Fetched, PromptThread
+from services.settings import FETCH_WAIT_MS, load_settings
 
 SOURCE = TP("audio.chunks", 0)
 RECORDS = [SimpleNamespace(offset=3), SimpleNamespace(offset=4)]
@@ -29,36 +32,49 @@ class Thread:
             self.consumer.stop_flow()
         elif self.event == "seek":
             await self.consumer.seek_wait({SOURCE: 1})
-        elif self.event == "commit":
-            await self.consumer.seek_to_committed()
+        elif self.event == "begin":
+            await self.consumer.perform_seek()
         return dict.fromkeys(active, RECORDS)
 
     async def seek_wait(self, partitions: dict[TP, int]) -> None:
         """Seek nothing."""
 
-    async def seek_to_committed(self) -> dict[TP, int]:
+    async def seek_to_begin(self, mine: set[TP]) -> tuple[dict[TP, int], dict[TP, int]]:
         """Seek nothing."""
-        return {SOURCE: 1}
+        if self.event == "rebalance":
+            self.consumer.app.rebalancing_count += 1
+        return {SOURCE: 1}, {SOURCE: 1}
+
+    def assignment(self) -> set[TP]:
+        """Return both partitions, or not that of the changelog."""
+        changelog = TP(next(iter(self.consumer.app.tables.changelog_topics)), 0)
+        return {SOURCE} if self.event == "stateless" else {SOURCE, changelog}
 
     async def put_back(self, offsets: dict[TP, int]) -> None:
         """Keep what is put back."""
         self.back.update(offsets)
 
 
-async def fetch(event: str) -> tuple[set[TP], dict[TP, int]]:
-    """Return where messages came from, and what was put back."""
+def an_app(event: str) -> tuple[App, CarefulConsumer, Thread]:
     settings = load_settings()
-    app = create_extractor(settings, create_recipe(settings, ("seed-25",)), partitions=1)
+    app = create_extractor(settings, create_recipe(settings, ("seed-25",)), partitions=1).app
     consumer = app.consumer
     assert isinstance(consumer, CarefulConsumer)
-    thread = consumer._thread = Thread(consumer, event)  # type: ignore[assignment]
+    thread = Thread(consumer, event)
+    consumer._thread = thread  # type: ignore[assignment]
+    return app, consumer, thread
+
+
+async def fetch(event: str) -> tuple[set[TP], dict[TP, int]]:
+    """Return where messages came from, and what was put back."""
+    app, consumer, thread = an_app(event)
     consumer._active_partitions = {SOURCE, TP(next(iter(app.tables.changelog_topics)), 0)}
     records, active = await consumer._wait_next_records(1.0)
     assert active == consumer._active_partitions
     return set(records or ()), thread.back
 
 
-@pytest.mark.parametrize("event", ["stop", "seek", "commit"])
+@pytest.mark.parametrize("event", ["stop", "seek", "begin"])
 def test_what_comes_late_is_put_back(event: str) -> None:
     came, back = asyncio.run(fetch(event))
     assert not came
@@ -91,8 +107,123 @@ def test_putting_back_never_goes_forward(position: int | None, then: int | None)
     assert asyncio.run(put_back()) == then
 
 
-def test_an_app_that_stops_in_a_rebalance_keeps_its_consumer_until_all_is_saved() -> None:
+def test_an_app_that_stops_in_a_rebalance_keeps_its_consumer() -> None:
     thread: Any = object.__new__(PromptThread)
     thread._consumer = SimpleNamespace(_closed=False)
     thread.close()
     assert not thread._consumer._closed
+
+
+def test_a_rebalance_while_seeking_opens_nothing() -> None:
+    async def seek() -> App:
+        app, consumer, _ = an_app("rebalance")
+        opened: list[Any] = []
+        app.when_opened(opened.append)
+        with pytest.raises(RebalanceAgain):
+            await consumer.perform_seek()
+        assert not opened
+        return app
+
+    app = asyncio.run(seek())
+    assert app.source_log.committed(0) is None
+
+
+def test_a_partition_without_its_changelog_is_refused() -> None:
+    async def seek() -> None:
+        _, consumer, _ = an_app("stateless")
+        with pytest.raises(StateError, match=r"partitions \[0\] of audio.chunks came without"):
+            await consumer.perform_seek()
+
+    asyncio.run(seek())
+
+
+def test_partitions_are_opened_where_they_were_sought_to() -> None:
+    async def seek() -> App:
+        app, consumer, _ = an_app("")
+        await consumer.perform_seek()
+        return app
+
+    app = asyncio.run(seek())
+    assert (app.source_log.position(0), app.source_log.committed(0)) == (1, 1)
+
+
+@pytest.mark.parametrize(("committed", "then"), [(7, 7), (0, 0), (-1, 3)])
+def test_every_partition_is_sought(committed: int, then: int) -> None:
+    """Aiokafka itself seeks nowhere where 0 or nothing is committed."""
+    sought: dict[TopicPartition, int] = {}
+    place = TopicPartition(*SOURCE)
+
+    async def known(places: list[TopicPartition]) -> dict[TopicPartition, Any]:
+        return {place: SimpleNamespace(offset=committed)}
+
+    async def beginnings(places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 3)
+
+    consumer = SimpleNamespace(
+        _coordinator=SimpleNamespace(fetch_committed_offsets=known),
+        beginning_offsets=beginnings,
+        seek=sought.__setitem__,
+    )
+    thread: Any = object.__new__(PromptThread)
+    begins, _ = asyncio.run(thread._seek_to_begin(consumer, [SOURCE]))
+    assert begins == {SOURCE: then}
+    assert sought == {place: then}
+
+
+def test_a_fetch_keeps_the_partitions_that_it_began_with() -> None:
+    """Faust empties the set while aiokafka waits, which takes an empty one for all."""
+
+    async def fetching() -> set[TP]:
+        _, consumer, thread = an_app("")
+        active = {SOURCE}
+        seen: list[Any] = []
+
+        async def getmany(partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:
+            active.clear()
+            seen.append(set(partitions))
+            return {}
+
+        thread.getmany = getmany  # type: ignore[method-assign, assignment]
+        await consumer._getmany(active, 1.0)
+        assert await consumer._getmany(set(), 1.0) == {}
+        (found,) = seen
+        return set(found)
+
+    assert asyncio.run(fetching()) == {SOURCE}
+
+
+def test_a_read_that_passed_something_over_goes_back() -> None:
+    async def reading() -> tuple[dict[TP, int], int]:
+        app, consumer, thread = an_app("")
+        back: dict[TP, int] = {}
+
+        async def seek_wait(partitions: dict[TP, int]) -> None:
+            back.update(partitions)
+
+        thread.seek_wait = seek_wait  # type: ignore[method-assign]
+        app.source_log.open({0: 1}, {})
+        await consumer._read(Fetched({SOURCE: RECORDS}, {SOURCE: 3}, {SOURCE: 5}))
+        return back, len(app.source_log.take(10))
+
+    assert asyncio.run(reading()) == ({SOURCE: 1}, 0)
+
+
+def test_no_livelock_is_seen_in_a_seek() -> None:
+    async def verify() -> None:
+        _, consumer, _ = an_app("")
+        consumer.verify_event_path(0.0, SOURCE)
+
+    asyncio.run(verify())
+
+
+def test_fetches_wait_as_long_as_we_say_and_read_what_is_committed() -> None:
+    async def create() -> Any:
+        _, consumer, _ = an_app("")
+        thread = PromptThread(consumer, loop=asyncio.get_running_loop())
+        created = thread._create_consumer(asyncio.get_running_loop())
+        created._closed = True  # it was not started
+        return created
+
+    consumer = asyncio.run(create())
+    assert consumer._fetch_max_wait_ms == FETCH_WAIT_MS
+    assert consumer._isolation_level == "read_committed"

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from schemas import Origin
-from services.observing.logs import JsonFormatter, log_configuration, message_fields
+from services.observing.logs import JsonFormatter, log_configuration
+from services.processing.log_fields import message_fields
 from services.processing.records import Record
 
 RECORD = Record(

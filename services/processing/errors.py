@@ -1,0 +1,9 @@
+"""Errors that end a worker: what depends on them is not acknowledged."""
+
+from schemas.errors import GenrestreamError
+
+
+class DeliveryError(GenrestreamError):
+    """A message was not delivered; nothing that depends on it is acknowledged."""
+
+    code = "delivery"

@@ -1,0 +1,155 @@
+"""What comes of messages, sent: events, dead letters, and the lines of the log on them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic
+
+from schemas import encode_event, encode_event_headers
+from services.processing.core import Core, Output, Outputs, Saved, State
+from services.processing.errors import DeliveryError
+from services.processing.letter_log import LetterLog
+from services.processing.log import Log, Message
+from services.processing.log_fields import message_fields
+from services.processing.observers import Meter
+from services.processing.partition import Moved, Partition
+from services.processing.records import DeadLetter, Record, Step
+
+logger = logging.getLogger(__name__)
+
+#: Batches on their way to the broker at most; then consuming waits.
+MAX_IN_FLIGHT: Final = 4
+
+
+@dataclass
+class Parcel(Generic[State, Saved, Output]):
+    """Steps that go together, and the messages that came of them."""
+
+    steps: list[Moved[State, Saved, Output]] = field(default_factory=list)
+    pending: list[Awaitable[Any]] = field(default_factory=list)
+
+
+class Outbox(Generic[State, Saved, Output]):
+    """Sends what comes of messages, and waits for its delivery while more is processed.
+
+    Parameters
+    ----------
+    log
+        Where to send it.
+    core
+        Of what service.
+    outputs
+        To which topics.
+    meter
+        What counts it.
+    """
+
+    def __init__(
+        self, log: Log, core: Core[State, Saved, Output], outputs: Outputs, meter: Meter
+    ) -> None:
+        self._log = log
+        self._core = core
+        self._outputs = outputs
+        self._meter = meter
+        self._letters = LetterLog()
+        self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
+
+    async def put(
+        self,
+        parcel: Parcel[State, Saved, Output],
+        partition: Partition[State, Saved],
+        stream_id: str,
+        step: Step[State, Saved, Output],
+        cause: Record | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """Move a stream on by a step, and send what came of it.
+
+        Parameters
+        ----------
+        parcel
+            What it goes with.
+        partition, stream_id, step
+            The stream, and what happened to it.
+        cause
+            The message that caused it; ``None`` for the end of an idle stream.
+        traceparent
+            What its events are sent with.
+        """
+        if step.note:
+            self._log_note(stream_id, step.note, cause)
+        partition.move(stream_id, step, time.monotonic())
+        parcel.steps.append((partition, stream_id, step))
+        for event in step.events:
+            message = self._message(event, step.timestamp_ms, traceparent, partition.number)
+            parcel.pending.append(await self._log.send(message))
+        for letter in step.dead_letters:
+            parcel.pending.append(await self._send_letter(letter))
+
+    def _message(
+        self, event: Output, timestamp_ms: int, traceparent: str | None, partition: int
+    ) -> Message:
+        return Message(
+            self._outputs.events[type(event)],
+            event.stream_id.encode(),
+            encode_event(event),
+            encode_event_headers(event, timestamp_ms, traceparent),
+            timestamp_ms,
+            partition if self._outputs.same_partition else None,
+        )
+
+    async def _send_letter(self, letter: DeadLetter) -> Awaitable[Any]:
+        record = letter.record
+        if line := self._letters.line(letter, time.monotonic()):
+            logger.warning("%s", line, extra=self._fields(record))
+        headers = letter.headers(self._core.service)
+        topic = self._outputs.dead_letters
+        return await self._log.send(Message(topic, record.key, record.value, headers))
+
+    def _log_note(self, stream_id: str, note: str, cause: Record | None) -> None:
+        fields = self._fields(cause) if cause else {"stream": stream_id}
+        logger.info("%s: %s", cause.place if cause else stream_id, note, extra=fields)
+
+    def _fields(self, record: Record) -> dict[str, Any]:
+        return message_fields(record, self._core.service, self._core.stream_id(record))
+
+    def summary(self) -> str | None:
+        """Return the line for the letters that were left out of the log."""
+        return self._letters.summary(time.monotonic())
+
+    async def dispatch(self, parcel: Parcel[State, Saved, Output]) -> asyncio.Task[None]:
+        """Wait for a parcel's delivery in a task; first for room for that."""
+        await self._room.acquire()
+        task = asyncio.create_task(self._deliver(parcel))
+        task.add_done_callback(self._settle)
+        return task
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        """Make room; that a delivery failed ends the worker by itself."""
+        self._room.release()
+        if not task.cancelled():
+            task.exception()
+
+    async def _deliver(self, parcel: Parcel[State, Saved, Output]) -> None:
+        """Wait until the broker has messages; end the worker if it does not take one."""
+        await ending(self._log, self._core.service, _all(parcel.pending))
+        now = time.time()
+        for _, _, step in parcel.steps:
+            self._meter.delivered(step, self._outputs, now)
+
+
+async def _all(pending: Sequence[Awaitable[Any]]) -> None:
+    for acknowledgement in pending:
+        await acknowledgement
+
+
+async def ending(log: Log, service: str, delivery: Awaitable[None]) -> None:
+    """Await a delivery; end the worker where it fails."""
+    try:
+        await delivery
+    except Exception as error:
+        reason = f"the broker did not take a message of the {service}: {error!r}"
+        await log.crash(DeliveryError(reason))
+        raise

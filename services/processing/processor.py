@@ -1,0 +1,207 @@
+"""The stream processor: take, process, deliver, save, release.
+
+What waits is taken together; while it is processed more is fetched, and what came before is
+delivered. `checkpoint` says in which order that is made to last.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final, Generic
+
+from services.processing.advancing import Advancer
+from services.processing.checkpoint import Checkpoint
+from services.processing.core import Core, Output, Outputs, Saved, State, Turn
+from services.processing.log import Log
+from services.processing.observers import Meter, Tracing
+from services.processing.outbox import Outbox, Parcel
+from services.processing.partition import Partition
+from services.processing.records import Record
+from services.processing.saved_states import SavedStates
+
+logger = logging.getLogger(__name__)
+
+#: Messages that are taken together at most. What comes of one waits for all of them, so that with
+#: twice as many half load has twice the latency; with half as many the throughput falls.
+MAX_TOGETHER: Final = 16
+#: How often states are saved, and what they cover is acknowledged: a killed worker repeats so much.
+SAVE_SECONDS: Final = 1.0
+
+#: Messages of one stream that wait together: its partition, its id, and they.
+Waiting = tuple[Partition[State, Saved], str, list[Record]]
+
+
+class Processor(Generic[State, Saved, Output]):
+    """Runs a core on the partitions that are ours.
+
+    Parameters
+    ----------
+    log
+        What is read, and written to.
+    core
+        What to do with a message.
+    outputs
+        Where to write.
+    meter
+        What counts the work.
+    tracing
+        What carries trace context on.
+
+    Attributes
+    ----------
+    partitions
+        Those that are ours, by number.
+    is_assigned
+        Whether the group has given us our share, be it none, and its states are recovered.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        core: Core[State, Saved, Output],
+        outputs: Outputs,
+        meter: Meter,
+        tracing: Tracing,
+    ) -> None:
+        self.log = log
+        self.core = core
+        self.saved = SavedStates(log.states, core)
+        self.outbox = Outbox(log, core, outputs, meter)
+        self.advancer = Advancer(core, meter)
+        self.partitions: dict[int, Partition[State, Saved]] = {}
+        self.is_assigned = False
+        self.is_stopped = False
+        #: Held while messages are in hand.
+        self.processing = asyncio.Lock()
+        self._meter = meter
+        self._tracing = tracing
+        self._saving = asyncio.Lock()
+        self._checkpoint = self._new_checkpoint()
+
+    # -- to be seen from other threads -------------------------------------------------------
+
+    @property
+    def live_streams(self) -> int:
+        """Number of open streams."""
+        return sum(len(partition.live) for partition in list(self.partitions.values()))
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """Next offset to process, by partition that is ours."""
+        return {number: self.log.position(number) for number in list(self.partitions)}
+
+    # -- consuming ---------------------------------------------------------------------------
+
+    async def consume(self) -> None:
+        """Process what comes, until this is stopped."""
+        while not self.is_stopped:
+            await self.log.wait()
+            async with self.processing:
+                await self.process_waiting()
+
+    async def process_waiting(self) -> None:
+        """Process what waits; end the worker rather than go on with a hole in the log."""
+        if self.is_stopped:
+            return
+        records = self.log.take(MAX_TOGETHER)
+        try:
+            await self._process(records)
+        except Exception as error:
+            logger.exception("cannot go on after %s", records[0].place if records else "-")
+            await self.log.crash(error)
+            raise
+
+    async def _process(self, records: Sequence[Record]) -> None:
+        """Take in messages that wait together, and hand over what comes of them."""
+        waiting = list(self._take_in(records))
+        began_ns = time.time_ns()
+        turns = [Turn(self._state(partition, name), some) for partition, name, some in waiting]
+        results = await self.advancer.advance(turns)
+        parcel: Parcel[State, Saved, Output] = Parcel()
+        for (partition, name, some), result in zip(waiting, results, strict=True):
+            for record, steps in zip(some, result, strict=False):  # fewer after a halt
+                with self._tracing.span(record, began_ns) as traceparent:
+                    for step in steps:
+                        await self.outbox.put(parcel, partition, name, step, record, traceparent)
+        await self.hand_over(parcel)
+
+    def _take_in(self, records: Iterable[Record]) -> Iterable[Waiting[State, Saved]]:
+        """Note messages as needed, all before the first await; give them by stream."""
+        streams: dict[tuple[int, str], Waiting[State, Saved]] = {}
+        for record in records:
+            partition = self.partitions.get(record.place.partition)
+            if partition is not None and partition.take(record):
+                self._meter.consumed(record.place)
+                name = self.core.stream_id(record)
+                entry = (partition, name, list[Record]())
+                streams.setdefault((partition.number, name), entry)[2].append(record)
+        return streams.values()
+
+    def _state(self, partition: Partition[State, Saved], stream_id: str) -> State | None:
+        if stream_id in partition.live:
+            return partition.live[stream_id].state
+        key = partition.key(stream_id)
+        saved = partition.unsaved.get(stream_id) or self.saved.load(key)
+        return None if saved is None else self.resume(stream_id, saved)
+
+    def resume(self, stream_id: str, saved: Saved) -> State | None:
+        """Take a stream up again; it begins anew rather than fail at every start."""
+        try:
+            return self.core.resume(stream_id, saved)
+        except Exception:
+            logger.exception("stream %s begins anew: its saved state cannot be used", stream_id)
+            return None
+
+    async def hand_over(self, parcel: Parcel[State, Saved, Output]) -> None:
+        """Let a parcel be delivered, and the next checkpoint cover it."""
+        if parcel.steps:
+            delivery = await self.outbox.dispatch(parcel)
+            self._checkpoint.add(parcel.steps, delivery)
+
+    # -- checkpoints -------------------------------------------------------------------------
+
+    def _new_checkpoint(self) -> Checkpoint[State, Saved, Output]:
+        return Checkpoint(self.log, self.saved, lambda: self.partitions.values())
+
+    async def save_regularly(self) -> None:
+        """Complete a checkpoint every second, for ever."""
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            await self.complete_checkpoint()
+
+    async def complete_checkpoint(self) -> None:
+        """Deliver, save and release what was handed over so far."""
+        async with self._saving:
+            checkpoint, self._checkpoint = self._checkpoint, self._new_checkpoint()
+            await checkpoint.complete()
+
+    # -- partitions come and go --------------------------------------------------------------
+
+    def open(self, numbers: Iterable[int]) -> None:
+        """Begin with partitions that are ours, and whose states are recovered."""
+        now = time.monotonic()
+        self.partitions = {number: Partition(number, now) for number in numbers}
+        self.is_assigned = True
+
+    async def drain(self) -> None:
+        """Finish what is in hand; the rest stays in the log."""
+        self.advancer.halt()
+        async with self.processing:
+            await self.complete_checkpoint()
+
+    async def stop(self) -> None:
+        """Finish what is in hand, and begin with nothing more."""
+        self.is_stopped = True
+        await self.drain()
+
+    async def lose_all(self) -> None:
+        """Finish what is in hand and forget the rest: the next owner replays it from the log."""
+        self.is_assigned = False
+        try:
+            await self.drain()
+        finally:  # else a worker that goes on would pass over all that comes
+            for partition in self.partitions.values():
+                partition.lost = True
+            self.partitions = {}
+            self.advancer.resume()

@@ -1,0 +1,141 @@
+"""Streams that fell silent, and states that no replay can need."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from itertools import islice, zip_longest
+from typing import Final, Generic
+
+from services.processing.core import Output, Saved, State
+from services.processing.outbox import Parcel
+from services.processing.partition import Live, Partition, split_key
+from services.processing.processor import Processor
+from services.processing.records import Step
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_SECONDS: Final = 1.0
+_SAVED_SWEEP_EVERY: Final = 10
+#: A process that was away for longer may have lost its partitions: the shortest session is 3 s.
+_STALL_SECONDS: Final = 3.0
+#: Streams that are closed together; messages that come meanwhile wait for so many, not for all.
+_TOGETHER: Final = 64
+
+#: An open stream: its partition, its id, and its state.
+Idle = tuple[Partition[State, Saved], str, State]
+
+
+class Upkeep(Generic[State, Saved, Output]):
+    """Closes idle streams and forgets what is over.
+
+    Parameters
+    ----------
+    processor
+        Whose streams and states they are.
+    """
+
+    def __init__(self, processor: Processor[State, Saved, Output]) -> None:
+        self._processor = processor
+
+    async def sweep(self) -> None:
+        """Close idle streams, and drop what no replay can need, for ever."""
+        while True:
+            for _ in range(_SAVED_SWEEP_EVERY):
+                await self._pause()
+                if line := self._processor.outbox.summary():
+                    logger.warning("%s", line)
+                await self.close_idle()
+            async with self._processor.processing:
+                await self.sweep_saved()
+
+    async def _pause(self) -> None:
+        """Sleep; after a sleep much longer than asked for, begin to wait for streams anew.
+
+        This process stood still: it may have lost its partitions and not know yet. What it ends
+        now, their new owner may not.
+        """
+        before = time.monotonic()
+        await asyncio.sleep(_SWEEP_SECONDS)
+        now = time.monotonic()
+        if now - before > _STALL_SECONDS:
+            for partition in self._processor.partitions.values():
+                partition.wait_anew(now)
+
+    async def close_idle(self) -> None:
+        """Close the streams that are idle, a few at a time."""
+        timeout = self._processor.core.idle_timeout_seconds
+        if timeout is None:
+            return
+        closed = _TOGETHER
+        while closed == _TOGETHER:
+            async with self._processor.processing:
+                idle = list(islice(self._idle_since(time.monotonic() - timeout), _TOGETHER))
+                closed = len(idle)
+                await self._close(idle)
+
+    def _idle_since(self, moment: float) -> Iterable[Idle[State, Saved]]:
+        if self._processor.is_stopped:
+            return
+        for partition in self._processor.partitions.values():
+            if self._is_caught_up(partition):
+                for name, live in partition.live.items():
+                    if live.touched < moment:
+                        yield partition, name, live.state
+
+    def _is_caught_up(self, partition: Partition[State, Saved]) -> bool:
+        """Tell whether all of a partition was processed; only then is silence real."""
+        log = self._processor.log
+        end = log.end(partition.number)
+        return end is not None and log.position(partition.number) >= end
+
+    async def _close(self, idle: Sequence[Idle[State, Saved]]) -> None:
+        """Close streams step by step: what one saves must last before the next is published."""
+        if not idle:
+            return
+        closing = [await self._steps(name, state) for _, name, state in idle]
+        for steps in zip_longest(*closing):
+            await self._processor.complete_checkpoint()  # of the steps before
+            parcel: Parcel[State, Saved, Output] = Parcel()
+            for (partition, name, _), step in zip(idle, steps, strict=True):
+                if step is not None and not partition.lost:
+                    await self._processor.outbox.put(parcel, partition, name, step)
+            await self._processor.hand_over(parcel)
+
+    async def _steps(self, stream_id: str, state: State) -> Sequence[Step[State, Saved, Output]]:
+        core = self._processor.core
+        fields = {"service": core.service, "stream": stream_id}
+        logger.info("stream %s is idle: closed", stream_id, extra=fields)
+        return await self._processor.advancer.run(core.close, state)
+
+    async def sweep_saved(self) -> None:
+        """Go through the table: forget what is over, take up what waits for an end."""
+        expired: dict[int, dict[str, bytes | None]] = {}
+        for key in self._processor.saved:
+            try:
+                number, stream_id = split_key(key)
+            except ValueError as error:
+                logger.warning("a state is left alone: %s", error)
+                continue
+            partition = self._processor.partitions.get(number)
+            if partition and self._take_up_or_forget(partition, stream_id, key):
+                expired.setdefault(number, {})[key] = None
+        for number, states in expired.items():
+            await self._processor.log.save(number, states)
+
+    def _take_up_or_forget(
+        self, partition: Partition[State, Saved], stream_id: str, key: str
+    ) -> bool:
+        """Take an open stream up again; tell whether a state is over and may go."""
+        if stream_id in partition.live or stream_id in partition.unsaved:
+            return False
+        processor = self._processor
+        entry = processor.saved.entry(key)
+        committed = processor.log.committed(partition.number)
+        if not entry or processor.core.is_expired(entry[0], committed, time.time() - entry[1]):
+            return True
+        if processor.core.is_open(entry[0]):
+            state = processor.resume(stream_id, entry[0])
+            if state is not None:
+                partition.live[stream_id] = Live(state, partition.since)
+        return False

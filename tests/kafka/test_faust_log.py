@@ -1,0 +1,194 @@
+"""What is handed to the processor has no holes, whatever the consumer does."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.kafka.faust_log import FaustLog, Read
+from services.processing.log import Message
+
+
+@dataclass
+class Broker:
+    """Keeps what it is given."""
+
+    sent: list[Message] = field(default_factory=list)
+    committed: dict[int, int] = field(default_factory=dict)
+    refuses: bool = False
+
+    async def publish(self, message: Message) -> Awaitable[object]:
+        """Keep a message."""
+        self.sent.append(message)
+        return asyncio.sleep(0)
+
+    def end_offset(self, partition: int) -> int | None:
+        """Know nothing."""
+        return None
+
+    async def commit_offsets(self, offsets: Mapping[int, int]) -> bool:
+        """Keep offsets, or not."""
+        if not self.refuses:
+            self.committed.update(offsets)
+        return not self.refuses
+
+    async def crash(self, reason: BaseException) -> None:
+        """Fail."""
+        raise reason
+
+
+def record(offset: int, partition: int = 0) -> Any:
+    return SimpleNamespace(
+        topic="t", partition=partition, offset=offset, timestamp=1, key=b"k", value=b"v", headers=()
+    )
+
+
+def read(begin: int, *offsets: int, end: int | None = None) -> Read:
+    last = offsets[-1] + 1 if offsets else begin
+    return Read(begin, last if end is None else end, [record(offset) for offset in offsets])
+
+
+def a_log(begin: int = 0, broker: Broker | None = None) -> FaustLog:
+    log = FaustLog(broker or Broker(), "changelog", {})
+    log.open({0: begin}, {})
+    return log
+
+
+def put(log: FaustLog, one: Read, *, suspended: bool = False) -> None:
+    async def putting() -> None:
+        event = asyncio.Event()
+        if suspended:
+            event.set()
+        await asyncio.wait_for(log.put({0: one}, event), 5)
+
+    asyncio.run(putting())
+
+
+def taken(log: FaustLog) -> list[int]:
+    return [found.place.offset for found in log.take(1000)]
+
+
+def test_what_was_passed_over_comes_again() -> None:
+    log = a_log()
+    put(log, read(0, 0, 1))
+    assert log.begin_again({0: read(5, 5, 6)}) == {0: 2}
+    put(log, read(2, 2, 3, 4, 5, 6))
+    assert taken(log) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_it_is_missed_even_when_nothing_comes_behind_it() -> None:
+    assert a_log(3).begin_again({0: read(9)}) == {0: 3}
+    assert a_log(9).begin_again({0: read(9)}) == {}
+
+
+def test_what_the_log_does_not_have_is_passed_over() -> None:
+    """A read that began at the hole or before it proves it: compaction, transactions."""
+    log = a_log()
+    put(log, read(0, 0, 4, end=9))
+    assert taken(log) == [0, 4]
+    assert log.position(0) == 9
+    assert log.begin_again({0: read(9, 12)}) == {}
+
+
+def test_what_was_handed_out_is_not_handed_out_again() -> None:
+    log = a_log()
+    put(log, read(0, 0, 1, 2))
+    put(log, read(1, 1, 2, 3))
+    assert taken(log) == [0, 1, 2, 3]
+
+
+def test_the_position_is_behind_nothing_that_waits() -> None:
+    log = a_log()
+    put(log, read(0, 0, 1, 2, end=5))
+    assert log.position(0) == 0
+    log.take(2)
+    assert log.position(0) == 2
+    log.take(2)
+    assert log.position(0) == 5
+
+
+def test_what_finds_no_room_before_a_rebalance_comes_again() -> None:
+    log = a_log()
+    put(log, read(0, *range(100)), suspended=True)
+    first = taken(log)
+    assert first == list(range(len(first)))
+    assert len(first) < 100
+    assert log.begin_again({0: read(100)}) == {0: len(first)}
+
+
+def test_what_waits_is_forgotten_with_its_partition() -> None:
+    log = a_log()
+    put(log, read(0, 0, 1))
+    log.close()
+    assert taken(log) == []
+    assert log.begin_again({0: read(7)}) == {}
+    log.open({0: 1}, {0: 1})
+    put(log, read(0, 0, 1))
+    assert taken(log) == [1]
+
+
+def test_only_news_are_committed_and_only_when_taken() -> None:
+    broker = Broker()
+    log = a_log(broker=broker)
+    put(log, read(0, 0, 1, 2))
+    asyncio.run(log.commit({0: 0}))
+    assert broker.committed == {}
+    with pytest.raises(AssertionError, match="offset 2 of partition 0 was not handed out"):
+        asyncio.run(log.commit({0: 2}))
+    log.take(2)
+    asyncio.run(log.commit({0: 2}))
+    assert (broker.committed, log.committed(0)) == ({0: 2}, 2)
+
+
+def test_a_commit_that_failed_is_tried_again() -> None:
+    broker = Broker(refuses=True)
+    log = a_log(broker=broker)
+    put(log, read(0, 0))
+    log.take(1)
+    asyncio.run(log.commit({0: 1}))
+    assert log.committed(0) is None
+    broker.refuses = False
+    asyncio.run(log.commit({0: 1}))
+    assert broker.committed == {0: 1}
+
+
+def test_the_last_state_is_sent_alone_and_the_table_has_all() -> None:
+    broker = Broker()
+    log = a_log(broker=broker)
+    asyncio.run(log.save(0, {"0/a": b"1", "0/b": b"2"}))
+    asyncio.run(log.save(0, {"0/a": None}))
+    assert [(m.key, m.value) for m in broker.sent] == [
+        (b'"0/a"', b"1"),
+        (b'"0/b"', b"2"),
+        (b'"0/a"', None),
+    ]
+    assert log.states == {"0/b": b"2"}
+
+
+def test_null_headers_and_times_beyond_the_calendar_are_bounded() -> None:
+    log = a_log()
+    odd = record(0)
+    odd.headers, odd.timestamp, odd.value = (("final", None), ("x", b"1")), 10**17, None
+    put(log, Read(0, 1, [odd]))
+    (found,) = log.take(1)
+    assert found.headers == [("final", b""), ("x", b"1")]
+    assert found.timestamp_ms == 253_402_300_799_000
+    assert found.value == b""
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8), st.booleans()), max_size=40))
+def test_any_reads_give_the_log_in_order_without_holes(reads: list[tuple[int, int, bool]]) -> None:
+    """The log has the even offsets; reads begin anywhere, and may be cut off."""
+    log, came = a_log(), list[int]()
+    for begin, length, suspended in reads:
+        there = [offset for offset in range(begin, begin + length) if offset % 2 == 0]
+        one = Read(begin, begin + length, [record(offset) for offset in there])
+        if not log.begin_again({0: one}):
+            put(log, one, suspended=suspended)
+        came += taken(log)
+    assert came == list(range(0, 2 * len(came), 2))

@@ -1,0 +1,72 @@
+"""Idle streams are closed, and what is saved is taken up or forgotten."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from schemas import Origin
+from services.extractor.extractor import Extractor
+from services.extractor.state import Cursor, Heard
+from services.processing.processor import Processor
+from services.processing.saved_states import SavedStates
+from services.processing.upkeep import Upkeep
+from tests.extractor.streams import RECIPE
+from tests.processing.memory_log import Disk, MemoryLog
+from tests.processing.worlds import OUTPUTS, Silent
+
+EXTRACTOR = Extractor(RECIPE)
+OPEN = Cursor(Origin("audio.chunks", 0, 5), 3, 11, Heard(0))
+
+
+def processor(**states: Any) -> Processor[Any, Any, Any]:
+    encode = SavedStates({}, EXTRACTOR).encode
+    held = {
+        key: value if isinstance(value, bytes) else encode(value) for key, value in states.items()
+    }
+    silent = Silent()
+    return Processor(MemoryLog(Disk(), held), EXTRACTOR, OUTPUTS, silent, silent)
+
+
+def sweep(of: Processor[Any, Any, Any], ours: int) -> set[str]:
+    of.open([ours])
+    asyncio.run(Upkeep(of).sweep_saved())
+    return set(of.partitions[ours].live)
+
+
+def test_an_open_stream_is_taken_up() -> None:
+    assert sweep(processor(**{"0/s": OPEN}), ours=0) == {"s"}
+
+
+def test_what_is_held_of_other_partitions_stays() -> None:
+    """Between two assignments nothing is ours, and what stays ours is not recovered again."""
+    swept = processor(**{"0/s": OPEN})
+    assert not sweep(swept, ours=1)
+    assert list(swept.saved) == ["0/s"]
+
+
+@pytest.mark.parametrize("key", ["", "s", "x/s", "/s", "\x1b[31m/s"])
+def test_a_key_that_is_not_ours_is_left_alone(key: str) -> None:
+    swept = processor(**{key: OPEN})
+    assert sweep(swept, ours=0) == set()
+    assert key in swept.log.states
+
+
+def test_one_that_does_not_parse_is_forgotten() -> None:
+    swept = processor(**{"0/s": b"junk"})
+    assert not sweep(swept, ours=0)
+    assert not list(swept.saved)
+
+
+def test_more_idle_streams_than_are_closed_at_once_are_all_closed() -> None:
+    many = processor(**{f"0/{i}": OPEN for i in range(200)})
+    sweep(many, ours=0)
+
+    async def close() -> None:
+        many.partitions[0].wait_anew(-1e9)
+        await Upkeep(many).close_idle()
+
+    asyncio.run(close())
+    assert not [
+        name for name, live in many.partitions[0].live.items() if not live.state.cursor.ended
+    ]
