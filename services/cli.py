@@ -20,6 +20,7 @@ import typer
 
 from schemas.errors import GenrestreamError
 from services.commands.dead_letters import app as dead_letters
+from services.commands.stations import app as stations_app
 from services.console.running import run as _run
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
 app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(stations_app, name="stations")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
 ModelName = Annotated[
@@ -93,6 +95,9 @@ def demo(
 @app.command()
 def up(
     port: Annotated[int, typer.Option(help="Of the embedded broker.", min=1, max=65535)] = 9092,
+    stations: Annotated[
+        Path | None, typer.Option(help="A stations.yaml to listen to; others are removed.")
+    ] = None,
     model: ModelName = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C.
@@ -101,7 +106,7 @@ def up(
     """
     from services.commands.up import up as run
 
-    _run(run(_settings(model=model), port), ends_by_signal=True)
+    _run(run(_settings(model=model), port, stations), ends_by_signal=True)
 
 
 @worker.command("extractor")
@@ -120,12 +125,12 @@ def worker_classifier(model: ModelName = None) -> None:
     run_classifier(_settings(model=model))
 
 
-@worker.command("gateway")
-def worker_gateway() -> None:
-    """Serve the page and the API on GENRESTREAM_GATEWAY_PORT."""
-    from services.commands.gateway import run_gateway
+@worker.command("receiver")
+def worker_receiver() -> None:
+    """Listen to stations, and write what they send to audio.chunks."""
+    from services.commands.receiver_worker import run_receiver
 
-    run_gateway(_settings())
+    _run(run_receiver(_settings()), ends_by_signal=True)
 
 
 @topics.command("create")

@@ -1,0 +1,59 @@
+"""When to connect again: at once, then with full jitter, and forgotten after a minute of audio."""
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+from services.receiver.reasons import REFUSING, Reason
+
+SHORTEST_SECONDS: Final = 1.0
+LONGEST_SECONDS: Final = 60.0
+#: Waits grow slowly, so that a fault of 15 s is over for us within 5 s of its end.
+_GROWTH: Final = 1.5
+FORGET_SECONDS: Final = 60.0
+REFUSED_SECONDS: Final = 600.0
+#: A source client that reconnects to its server is a 404 for listeners meanwhile: what was heard
+#: so recently is lost, not refused.
+_HEARD_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How often it failed in a row.
+
+    Attributes
+    ----------
+    failures
+        Since the last minute of audio.
+    """
+
+    failures: int = 0
+
+    def failed(self) -> "Backoff":
+        """Count a failure."""
+        return replace(self, failures=self.failures + 1)
+
+    def heard(self, seconds: float) -> "Backoff":
+        """Forget the failures after a minute of audio in one connection."""
+        return Backoff() if seconds >= FORGET_SECONDS and self.failures else self
+
+    def wait_seconds(self, random: Random) -> float:
+        """Choose how long to wait before the next attempt: nothing after the first failure."""
+        if self.failures <= 1:
+            return 0.0
+        longest = min(LONGEST_SECONDS, SHORTEST_SECONDS * _GROWTH ** min(self.failures - 1, 20))
+        return random.uniform(SHORTEST_SECONDS, longest)
+
+
+def is_refused(why: Reason, seconds_since_audio: float | None) -> bool:
+    """Tell whether a source denies itself, so that it is asked each ten minutes only.
+
+    Parameters
+    ----------
+    why
+        Why it failed.
+    seconds_since_audio
+        How long ago audio came; ``None`` where none ever did.
+    """
+    heard = seconds_since_audio is not None and seconds_since_audio < _HEARD_SECONDS
+    return why.code in REFUSING and not heard
