@@ -170,6 +170,14 @@ def produce(
             help="Standard input is raw 16-bit little-endian PCM, sent as it comes.",
         ),
     ] = None,
+    captured_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="When the file's first sample was heard, such as 2026-11-25T20:00:00+01:00; by "
+            "default the time of sending.",
+        ),
+    ] = None,
 ) -> None:
     """Send audio to audio.chunks.
 
@@ -184,7 +192,7 @@ def produce(
     from services.commands import produce as producing
 
     request = producing.ProduceRequest(
-        sources, stream_id, chunk_seconds, realtime, codec.value, pcm
+        sources, stream_id, chunk_seconds, realtime, codec.value, pcm, captured_at
     )
     _run(producing.produce(_settings(), request))
 
@@ -196,13 +204,17 @@ def listen(
     ] = None,
     json_lines: Json = False,
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Begin with the oldest prediction.")
+        bool, typer.Option("--from-beginning", help="Begin with the oldest message.")
+    ] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Only the segments: a line when a label has ended.")
     ] = False,
 ) -> None:
-    """Print predictions as they arrive, until Ctrl-C."""
+    """Print predictions as they arrive, until Ctrl-C: each window, and what sounds now."""
     from services.commands.listen import listen as run
 
-    _run(run(_settings(), stream_id, json_lines, from_beginning), ends_by_signal=True)
+    listening = run(_settings(), stream_id, json_lines, from_beginning, segments)
+    _run(listening, ends_by_signal=True)
 
 
 @app.command()
@@ -219,19 +231,35 @@ def classify(
     jobs: Annotated[
         int | None, typer.Option(help="Processes; by default one a core.", min=1)
     ] = None,
+    segments: Annotated[
+        bool,
+        typer.Option("--segments", help="Print the parts of long files, in place of one answer."),
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The parts as CSV on stdout.")] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="Write the parts of a file for Audacity, too.")
+    ] = None,
 ) -> None:
     """Label files without Kafka, by the code that the services run.
 
     Prints a line a file: label, confidence and all probabilities. A file that cannot be read is
     reported, and the exit code is 1 then.
 
-    For example: genrestream classify --labels-from-dirs genres/
+    For example:
+
+    genrestream classify --labels-from-dirs genres/
+
+    genrestream classify --segments --labels show.txt show.mp3
     """
     from services.commands import classify as classifying
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_by_signal)
-    request = classifying.ClassifyRequest(paths, json_lines, labels_from_dirs, jobs)
+    request = classifying.ClassifyRequest(
+        paths, json_lines, labels_from_dirs, jobs, as_csv=as_csv, labels=labels
+    )
+    if segments or as_csv or labels:
+        raise typer.Exit(classifying.classify_segments(_settings(model=model), request))
     raise typer.Exit(classifying.classify(_settings(model=model), request))
 
 

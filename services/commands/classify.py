@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +11,12 @@ from typing import Any, Final
 from rich.console import Console
 
 from schemas import GenrePrediction
-from schemas.errors import AudioError
+from schemas.errors import AudioError, SettingsError
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.console.audio_chunks import audio_files
 from services.console.file_classifier import FileClassifier
+from services.console.parts import LabelWriter, PartWriter, part_writer
 from services.settings import Settings
 from terminal.processes import map_in_processes, usable_processors
 from terminal.progress import progress_bar
@@ -32,6 +33,8 @@ class ClassifyRequest:
     json_lines: bool = False
     labels_from_dirs: bool = False
     jobs: int | None = None
+    as_csv: bool = False
+    labels: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,61 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
     return 1 if failed else 0
 
 
+def classify_segments(settings: Settings, request: ClassifyRequest) -> int:
+    """Print the parts of files: from when to when they have which label.
+
+    Returns
+    -------
+    The exit code: 1 when a file could not be read.
+
+    Raises
+    ------
+    SettingsError
+        Labels for one file are asked for, and there are several.
+    ModelError, FileNotFoundError
+        As `classify` raises them.
+    """
+    files = [file for path in request.paths for file in audio_files(path)]
+    if request.labels and len(files) != 1:
+        raise SettingsError(f"--labels writes the parts of one file, but there are {len(files)}")
+    classifier = create_file_classifier(settings)
+    with ExitStack() as resources:
+        writers = [part_writer(json_lines=request.json_lines, as_csv=request.as_csv)]
+        if request.labels:
+            output = resources.enter_context(request.labels.open("w", encoding="utf-8"))
+            writers.append(LabelWriter(output))
+        read = [_write_parts(classifier, file, writers) for file in files]
+    return 0 if all(read) else 1
+
+
+def _write_parts(classifier: FileClassifier, file: Path, writers: Sequence[PartWriter]) -> bool:
+    """Write the parts of a file as they end; tell whether all of it could be read."""
+    for writer in writers:
+        writer.begin(file)
+    try:
+        for segment in classifier.segments(file):
+            for writer in writers:
+                writer.write(file, segment)
+    except (AudioError, OSError) as error:
+        text = f"{file}: {error}"
+        Console(stderr=True).print(text, style="red", markup=False, soft_wrap=True)
+        return False
+    return True
+
+
 def create_file_classifier(settings: Settings) -> FileClassifier:
     """Load the model that the settings name."""
     model = load_model(settings.model_path)
     music_only = model.is_of_music if settings.content is None else settings.content
     return FileClassifier(
-        Classifier(model, settings.silence_dbfs, settings.unknown_below, music_only=music_only),
+        Classifier(
+            model,
+            settings.silence_dbfs,
+            settings.unknown_below,
+            music_only=music_only,
+            now_seconds=settings.now_seconds,
+            change_seconds=settings.change_seconds,
+        ),
         settings.wants_content([model.metadata.feature_set]),
     )
 

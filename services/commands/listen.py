@@ -1,25 +1,35 @@
-"""``genrestream listen``: predictions as they arrive."""
+"""``genrestream listen``: predictions, or segments, as they arrive."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from schemas import GenrePrediction, decode_event
+from schemas import GenrePrediction, GenreSegment, decode_event
 from schemas.errors import MessageError
-from services.console.display import print_json, print_prediction
+from services.console.display import print_json, print_prediction, print_segment
 from services.kafka.clients import TopicReader
 from services.kafka.topics import Topics
 from services.settings import Settings
 
 
 async def listen(
-    settings: Settings, stream_ids: Sequence[str] | None, json_lines: bool, from_beginning: bool
+    settings: Settings,
+    stream_ids: Sequence[str] | None,
+    json_lines: bool,
+    from_beginning: bool,
+    segments: bool = False,
 ) -> None:
-    """Print predictions until cancelled."""
-    console = Console()
+    """Print predictions, or the segments alone, until cancelled.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or the topic does not exist.
+    """
+    console, topics = Console(), Topics(settings.topic_prefix)
     wanted = {name.encode() for name in stream_ids or ()}
-    reader = TopicReader(settings, [Topics(settings.topic_prefix).predictions])
+    reader = TopicReader(settings, [topics.segments if segments else topics.predictions])
     await reader.start(from_beginning=from_beginning)
     try:
         async for message in reader.messages():
@@ -28,14 +38,22 @@ async def listen(
             if json_lines:
                 print_json(message.value or b"null")
             else:
-                _show(console, message)
+                _show(console, message, _show_segment if segments else _show_prediction)
     finally:
         await reader.stop()
 
 
-def _show(console: Console, message: Any) -> None:
+def _show(console: Console, message: Any, show: Callable[[Console, bytes | None], None]) -> None:
     try:
-        print_prediction(console, decode_event(message.value, GenrePrediction))
+        show(console, message.value)
     except MessageError as error:
         where = f"{message.topic} partition {message.partition} offset {message.offset}"
         console.print(f"{where}: {error}", style="red", markup=False, soft_wrap=True)
+
+
+def _show_prediction(console: Console, value: bytes | None) -> None:
+    print_prediction(console, decode_event(value, GenrePrediction))
+
+
+def _show_segment(console: Console, value: bytes | None) -> None:
+    print_segment(console, decode_event(value, GenreSegment))

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import Progress, TaskID
 
 from features import check_shape
-from schemas import AudioChunk
+from schemas import AudioChunk, to_milliseconds
 from schemas.codec import MAX_STREAM_ID_BYTES
 from schemas.errors import SettingsError, UnsupportedAudio
 from services.console.audio_chunks import (
@@ -24,6 +24,7 @@ from services.console.audio_chunks import (
     Codec,
     TimedChunk,
     audio_files,
+    captured,
     chunk_file,
     duration,
 )
@@ -46,6 +47,7 @@ class ProduceRequest:
     realtime: bool = False
     codec: Codec = "auto"
     pcm: str | None = None
+    captured_at: str | None = None
 
 
 async def produce(settings: Settings, request: ProduceRequest) -> None:
@@ -62,13 +64,15 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
         raise SettingsError("--pcm describes standard input: use it with the one source -")
     if request.stream_id is not None:
         check_stream_id(request.stream_id)
+    begun_ms = None if request.captured_at is None else _parse_time(request.captured_at)
     with tempfile.TemporaryDirectory() as folder:
         async with chunk_producer(settings) as producer:
-            sender = _Sender(producer, settings, request.realtime)
+            sender = _Sender(producer, settings, request.realtime, begun_ms)
             if request.pcm:
-                await sender.send_live(_pcm_chunks(request))
+                await sender.send_live(_pcm_chunks(request, begun_ms))
             else:
-                await sender.send_files(await _name_streams(request, Path(folder)), request)
+                streams = await _name_streams(request, Path(folder))
+                await sender.send_files(streams, request)
 
 
 def check_stream_id(stream_id: str) -> None:
@@ -86,6 +90,15 @@ def check_stream_id(stream_id: str) -> None:
         )
     if not stream_id.isprintable():
         raise SettingsError(f"--stream-id {stream_id!r} is not printable text: choose another")
+
+
+def _parse_time(text: str) -> int:
+    try:
+        return to_milliseconds(text)
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(
+            f"--captured-at {text!r}: {error}; write 2026-11-25T20:00:00Z"
+        ) from error
 
 
 async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
@@ -107,11 +120,24 @@ async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path
         if len(streams) != 1:
             raise SettingsError(f"--stream-id names one stream, but there are {len(streams)} files")
         return {request.stream_id: next(iter(streams.values()))}
+    if request.captured_at and len(streams) != 1:
+        raise SettingsError(
+            f"--captured-at says when one file begins, but there are {len(streams)}: send each "
+            "with a time of its own"
+        )
     return streams
 
 
-async def _pcm_chunks(request: ProduceRequest) -> AsyncIterator[TimedChunk]:
-    """Cut standard input as it comes, and end the stream with an empty message."""
+async def _pcm_chunks(
+    request: ProduceRequest, begun_ms: int | None = None
+) -> AsyncIterator[TimedChunk]:
+    """Cut standard input as it comes, and end the stream with an empty message.
+
+    Parameters
+    ----------
+    begun_ms
+        When its first sample was heard, in ms since 1970; ``None`` for as it comes.
+    """
     rate, channels = _parse_pcm(request.pcm or "")
     stream_id = request.stream_id or "standard-input"
     frame_bytes = 2 * channels
@@ -121,8 +147,14 @@ async def _pcm_chunks(request: ProduceRequest) -> AsyncIterator[TimedChunk]:
     numbers = count()
 
     def timed(data: bytes) -> TimedChunk:
-        chunk = AudioChunk(data, stream_id, content_type, sequence=next(numbers))
-        return TimedChunk(chunk, len(data) / frame_bytes / rate)
+        number, seconds = next(numbers), len(data) / frame_bytes / rate
+        at = None
+        if begun_ms is not None:
+            at = round(begun_ms + 1000.0 * number * (size // frame_bytes) / rate)
+        elif request.realtime:
+            at = round(1000.0 * (time.time() - seconds))
+        chunk = AudioChunk(data, stream_id, content_type, sequence=number, captured_at=at)
+        return TimedChunk(chunk, seconds)
 
     waiting = b""
     async for data in read_standard_input():
@@ -167,10 +199,13 @@ def _parse_pcm(text: str) -> tuple[int, int]:
 class _Sender:
     """Sends chunks with a progress bar, a bounded number of them on their way."""
 
-    def __init__(self, producer: Any, settings: Settings, realtime: bool) -> None:
+    def __init__(
+        self, producer: Any, settings: Settings, realtime: bool, begun_ms: int | None
+    ) -> None:
         self._producer = producer
         self._settings = settings
         self._realtime = realtime
+        self._begun_ms = begun_ms
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._failure: BaseException | None = None
 
@@ -194,8 +229,11 @@ class _Sender:
     async def _send_file(
         self, name: str, file: Path, request: ProduceRequest, progress: Progress, bar: TaskID
     ) -> None:
-        start, played = time.monotonic(), 0.0
-        for timed in chunk_file(file, name, request.chunk_seconds, request.codec):
+        start, played, begun_ms = time.monotonic(), 0.0, self._begun_ms
+        if begun_ms is None and self._realtime:
+            begun_ms = round(1000.0 * time.time())
+        chunks = chunk_file(file, name, request.chunk_seconds, request.codec)
+        for timed in chunks if begun_ms is None else captured(chunks, begun_ms):
             played += timed.seconds
             if self._realtime:
                 await asyncio.sleep(max(0.0, start + played - time.monotonic()))

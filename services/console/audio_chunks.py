@@ -1,9 +1,9 @@
 """Cut audio files into messages for ``audio.chunks``, without changing a sample."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -128,6 +128,23 @@ def chunk_file(
             data, content_type = encode(block, sound.samplerate, codec)
             chunk = AudioChunk(data, stream_id, content_type, final, number)
             yield TimedChunk(chunk, len(block) / sound.samplerate)
+
+
+def captured(chunks: Iterable[TimedChunk], begun_ms: float) -> Iterator[TimedChunk]:
+    """Say of each chunk when its first sample was heard.
+
+    Parameters
+    ----------
+    chunks
+        The chunks of a stream, in order.
+    begun_ms
+        When the very first sample was heard, in ms since 1970.
+    """
+    seconds = 0.0
+    for timed in chunks:
+        at = round(begun_ms + 1000.0 * seconds)
+        yield TimedChunk(replace(timed.chunk, captured_at=at), timed.seconds)
+        seconds += timed.seconds
 
 
 def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes, str]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from features import feature_set, read_file, split
-from schemas import GenrePrediction, Origin
+from schemas import FeatureVector, GenrePrediction, GenreSegment, Origin
 from schemas.errors import AudioTooShort
-from services.classifier.classifier import Classifier
+from services.classifier.classifier import Answer, Classifier
 from services.classifier.score import Score
 from services.extractor.vectors import feature_vectors
 
@@ -28,8 +30,8 @@ class FileClassifier:
     classifier: Classifier
     content: bool = False
 
-    def predictions(self, path: Path) -> Iterator[GenrePrediction]:
-        """Yield a prediction a window of a file.
+    def answers(self, path: Path) -> Iterator[Answer]:
+        """Yield an answer a window of a file, the last one final.
 
         Raises
         ------
@@ -38,25 +40,34 @@ class FileClassifier:
         OSError
             The file cannot be opened.
         """
+        score: Score | None = None
+        for row in self._vectors(path):
+            answer = self.classifier.answer(score, row)
+            score = answer.score
+            yield answer
+        if score is None:
+            raise AudioTooShort(f"{path} is shorter than the shortest window, 1 s")
+
+    def predictions(self, path: Path) -> Iterator[GenrePrediction]:
+        """Yield a prediction a window of a file; raises as `answers` does."""
+        return (answer.prediction for answer in self.answers(path))
+
+    def segments(self, path: Path) -> Iterator[GenreSegment]:
+        """Yield the parts of a file as they end; raises as `answers` does."""
+        return (segment for answer in self.answers(path) for segment in answer.segments)
+
+    def _vectors(self, path: Path) -> Iterator[FeatureVector]:
+        """Yield the vectors of a file, one window behind, for the last one is marked final."""
         recipe = feature_set(self.classifier.model.metadata.feature_set)
         origin = Origin(str(path), 0, 0)
-        score: Score | None = None
+        before: FeatureVector | None = None
         for window in split(read_file(path), recipe.window_seconds):
-            (row,) = feature_vectors(path.stem, origin, window, [recipe], self.content)
-            score, prediction = self.classifier.classify(score, row)
-            yield prediction
+            if before:
+                yield before
+            (before,) = feature_vectors(path.stem, origin, window, [recipe], self.content)
+        if before:
+            yield msgspec.structs.replace(before, final=True)
 
     def classify(self, path: Path) -> GenrePrediction:
-        """Return the answer for a whole file: its last prediction.
-
-        Raises
-        ------
-        AudioError
-            The file does not decode, or is too short for a window.
-        OSError
-            The file cannot be opened.
-        """
-        predictions = deque(self.predictions(path), maxlen=1)
-        if not predictions:
-            raise AudioTooShort(f"{path} is shorter than the shortest window, 1 s")
-        return predictions[0]
+        """Return the answer for a whole file: its last prediction; raises as `answers` does."""
+        return deque(self.predictions(path), maxlen=1)[0]

@@ -107,3 +107,33 @@ def test_produce_raw_pcm_from_a_pipe(system: Settings) -> None:
         first, last = json.loads(p.stdout.readline()), json.loads(p.stdout.readline())
     assert (first["final"], last["final"]) == (False, True)
     assert last["probabilities"] == first["probabilities"]
+
+
+def test_an_archive_keeps_its_own_clock(system: Settings, four_files: list[Path]) -> None:
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": system.brokers,
+        "GENRESTREAM_TOPIC_PREFIX": system.topic_prefix,
+    }
+    sent = genrestream(
+        *("produce", str(four_files[1]), "--stream-id", "archive"),
+        *("--captured-at", "1999-12-31T23:59:50+01:00"),
+        environment=environment,
+    )
+    assert sent.returncode == 0, sent.stderr
+    with running(
+        *("listen", "--segments", "--json", "--from-beginning", "--stream-id", "archive"),
+        environment=environment,
+    ) as listener:
+        assert listener.stdout
+        segments = [json.loads(listener.stdout.readline())]
+        while not segments[-1]["final"]:
+            segments.append(json.loads(listener.stdout.readline()))
+    assert segments[0]["began_at"] == "1999-12-31T22:59:50.000Z"
+    assert segments[-1]["ended_at"] == "1999-12-31T23:00:20.000Z"
+    assert sum(segment["heard_seconds"] for segment in segments) == 30.0
+
+
+def test_a_time_without_a_zone_or_for_two_files_is_refused(four_files: list[Path]) -> None:
+    unclear = genrestream("produce", str(four_files[0]), "--captured-at", "1999-12-31T23:59:50")
+    assert unclear.returncode == 2
+    assert "has no time zone" in unclear.stderr

@@ -93,10 +93,15 @@ def _check_classifier(settings: Settings, port: Port, collected: Collected) -> N
     ):
         found = {label: n for (label,), n in port.samples(name).items() if n}
         assert found == expected
-    sent = port.samples("messaging_client_sent_messages_total")
-    assert sent == {(f"{settings.topic_prefix}genre.predictions",): len(predictions)}
-    assert port.total("genrestream_event_delay_seconds_count") == len(predictions)
-    mean = port.total("genrestream_event_delay_seconds_sum") / len(predictions)
+    segments = port.total("genrestream_segments_total")
+    assert segments >= len(STREAMS)
+    assert port.samples("messaging_client_sent_messages_total") == {
+        (f"{settings.topic_prefix}genre.predictions",): len(predictions),
+        (f"{settings.topic_prefix}genre.segments",): segments,
+    }
+    events = len(predictions) + segments
+    assert port.total("genrestream_event_delay_seconds_count") == events
+    mean = port.total("genrestream_event_delay_seconds_sum") / events
     assert 0.001 < mean < 60
 
 

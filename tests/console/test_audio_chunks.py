@@ -7,7 +7,7 @@ import soundfile
 from features import decode, read_file
 from schemas.errors import CorruptAudio, UnsupportedAudio
 from services.commands.demo import name_streams
-from services.console.audio_chunks import Codec, audio_files, chunk_file
+from services.console.audio_chunks import Codec, audio_files, captured, chunk_file
 from services.settings import MAX_MESSAGE_BYTES
 from tests.broker.harness import music
 
@@ -92,3 +92,14 @@ def test_files_of_a_folder_are_found_whatever_their_case(tmp_path: Path) -> None
 def test_files_of_one_name_get_streams_of_their_own() -> None:
     files = [Path("x/a.wav"), Path("y/a.wav"), Path("b.wav")]
     assert name_streams(files) == {"a": files[0], "a-2": files[1], "b": files[2]}
+
+
+def test_chunks_say_when_they_were_heard(tmp_path: Path) -> None:
+    chunks = list(captured(chunk_file(write(tmp_path / "a.wav"), "s", 0.7), 1_767_225_600_000))
+    begun, at = 0.0, []
+    for timed in chunks:
+        at.append(timed.chunk.captured_at)
+        assert timed.chunk.captured_at == round(1_767_225_600_000 + 1000 * begun)
+        begun += timed.seconds
+    assert len(set(at)) == len(chunks) == 10
+    assert begun == pytest.approx(7.3)

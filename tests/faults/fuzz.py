@@ -17,7 +17,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from schemas import Origin, decode_dead_letter, encode_event
+from schemas import (
+    Event,
+    FeatureVector,
+    GenrePrediction,
+    GenreSegment,
+    Origin,
+    decode_dead_letter,
+    encode_event,
+)
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.extractor.agent import create_recipe
@@ -176,20 +184,25 @@ async def _compare(settings: Settings, report: Report) -> None:
     topics = Topics(settings.topic_prefix)
     model = load_model(settings.model_path)
     recipe = create_recipe(settings, (model.metadata.feature_set,))
-    cores: dict[str, tuple[Core[Any, Any, Any], str]] = {
-        topics.chunks: (Extractor(recipe), topics.features),
-        topics.features: (Classifier(model, settings.silence_dbfs), topics.predictions),
+    cores: dict[str, Core[Any, Any, Any]] = {
+        topics.chunks: Extractor(recipe),
+        topics.features: Classifier(model, settings.silence_dbfs),
+    }
+    outputs: dict[type[Event], str] = {
+        FeatureVector: topics.features,
+        GenrePrediction: topics.predictions,
+        GenreSegment: topics.segments,
     }
     wanted: Counter[tuple[str, bytes]] = Counter()
     letters: Counter[Origin] = Counter()
-    for topic, (core, output) in cores.items():
+    for topic, core in cores.items():
         fold = Fold(core)
         async for record in _records(settings, [topic]):
             for step in fold.steps(to_record(record)):
-                wanted.update((output, encode_event(event)) for event in step.events)
+                wanted.update((outputs[type(e)], encode_event(e)) for e in step.events)
                 letters.update(letter.record.place for letter in step.dead_letters)
     got: Counter[tuple[str, bytes]] = Counter()
-    async for record in _records(settings, [topics.features, topics.predictions]):
+    async for record in _records(settings, list(outputs.values())):
         if any(name == "ce_id" for name, _ in record.headers):  # not one of ours
             got[record.topic, record.value] += 1
     refused: Counter[Origin] = Counter()

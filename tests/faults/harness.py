@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from schemas import FeatureVector, GenrePrediction, Origin
+from schemas import FeatureVector, GenrePrediction, GenreSegment, Origin
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import TopicReader, chunk_producer, reading
 from services.kafka.embedded_broker import free_port
@@ -99,9 +99,13 @@ class Run:
     topics: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = Topics(self.settings.topic_prefix).all
-        self.topics.update({name: [] for name in names})
-        self.chunks, self.features, self.predictions, self.dead_letters = self.topics.values()
+        topics = Topics(self.settings.topic_prefix)
+        self.topics.update({name: [] for name in topics.all})
+        self.chunks = self.topics[topics.chunks]
+        self.features = self.topics[topics.features]
+        self.predictions = self.topics[topics.predictions]
+        self.segments = self.topics[topics.segments]
+        self.dead_letters = self.topics[topics.dead_letters]
 
     @property
     def events(self) -> int:
@@ -201,8 +205,9 @@ class Run:
         start = time.monotonic()
 
         def complete() -> bool:
-            ids = {header(record, "ce_id") for record in self.predictions}
-            return wanted.predictions.keys() <= ids
+            came = (*self.predictions, *self.segments)
+            ids = {header(record, "ce_id") for record in came}
+            return wanted.predictions.keys() | wanted.segments.keys() <= ids
 
         await self.until(complete, seconds)
         took = time.monotonic() - start
@@ -214,6 +219,7 @@ class Run:
             wanted,
             compare(wanted.features, self.features, FeatureVector),
             compare(wanted.predictions, self.predictions, GenrePrediction),
+            compare(wanted.segments, self.segments, GenreSegment),
             frozenset(map(origin_of, self.dead_letters)),
             took,
         )
@@ -229,6 +235,7 @@ class Outcome:
     expected: Expected
     features: Verdict
     predictions: Verdict
+    segments: Verdict
     dead_letters: frozenset[Origin]
     seconds: float
 
@@ -242,6 +249,7 @@ class Outcome:
             for name, wanted, verdict in (
                 ("features", self.expected.features, self.features),
                 ("predictions", self.expected.predictions, self.predictions),
+                ("segments", self.expected.segments, self.segments),
             )
         ]
         flight = f"in flight at the kills: {self.in_flight}"
@@ -252,6 +260,8 @@ class Outcome:
         assert self.expected.finals, "the load has no ends"
         assert self.features.is_exact, self.features
         assert self.predictions.is_exact, self.predictions
+        assert self.expected.segments, "the load has no segments"
+        assert self.segments.is_exact, self.segments
         assert self.dead_letters == self.expected.dead_letters
 
 

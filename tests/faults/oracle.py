@@ -5,7 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import FeatureVector, GenrePrediction, Origin, decode_event, encode_event, header
+from schemas import (
+    FeatureVector,
+    GenrePrediction,
+    GenreSegment,
+    Origin,
+    decode_event,
+    encode_event,
+    header,
+)
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.extractor.agent import create_recipe
@@ -24,7 +32,7 @@ class Expected:
 
     Attributes
     ----------
-    features, predictions
+    features, predictions, segments
         By `event_id`.
     finals
         Ids of the predictions that end a stream.
@@ -36,6 +44,7 @@ class Expected:
 
     features: Values
     predictions: Values
+    segments: Values
     finals: frozenset[str]
     dead_letters: frozenset[Origin]
     causes: dict[str, Origin]
@@ -60,15 +69,24 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     """Compute what must come out of these records of the chunk topic."""
     model = load_model(settings.model_path)
     extractor = Extractor(create_recipe(settings, (model.metadata.feature_set,)))
-    classifier = Classifier(model, settings.silence_dbfs)
+    classifier = Classifier(
+        model,
+        settings.silence_dbfs,
+        settings.unknown_below,
+        now_seconds=settings.now_seconds,
+        change_seconds=settings.change_seconds,
+    )
     topics = Topics(settings.topic_prefix)
     ordered = sorted(chunks, key=lambda record: (record.partition, record.offset))
     vectors, letters = _fold(extractor, [to_record(record) for record in ordered])
     answers, _ = _fold(classifier, list(_feature_records(vectors, topics.features)))
+    predictions = [event for event, *_ in answers if isinstance(event, GenrePrediction)]
+    segments = [event for event, *_ in answers if isinstance(event, GenreSegment)]
     return Expected(
         {event.event_id: encode_event(event) for event, *_ in vectors},
-        {event.event_id: encode_event(event) for event, *_ in answers},
-        frozenset(event.event_id for event, *_ in answers if event.final),
+        {event.event_id: encode_event(event) for event in predictions},
+        {event.event_id: encode_event(event) for event in segments},
+        frozenset(event.event_id for event in predictions if event.final),
         frozenset(letters),
         {event.event_id: cause for event, _, cause in vectors},
     )
@@ -131,7 +149,7 @@ def compare(wanted: Values, records: Iterable[Any], kind: type[Any]) -> Verdict:
     seen: Counter[str] = Counter()
     differing = set()
     for record in records:
-        event: FeatureVector | GenrePrediction = decode_event(record.value, kind)
+        event: FeatureVector | GenrePrediction | GenreSegment = decode_event(record.value, kind)
         seen[event.event_id] += 1
         if record.value != wanted.get(event.event_id, record.value):
             differing.add(event.event_id)
