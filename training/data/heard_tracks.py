@@ -5,12 +5,13 @@ neighbouring windows. Windows of audio are what the services hear, but of four g
 little. A head is fitted to both, and scored on both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features import feature_set
 from schemas import GENRES
@@ -23,6 +24,8 @@ EMBEDDINGS: Final = Path("embeddings") / "gtzan_musicnn_six_seconds.npz"
 AUDIO_FOLDERS: Final = ("audio", "lossless", "audio_16k", "excerpts")
 #: With fewer windows of audio than this, only an excerpt of a track is at hand.
 WHOLE_TRACK_WINDOWS: Final = 5
+#: How often the only track of an artist is repeated, where artists are weighed.
+ONCE_ALONE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +38,29 @@ class HeardTracks:
         Five rows a track, each the mean of two windows.
     windows
         Windows of 3 s, of the tracks whose audio is at hand.
+    artists
+        Artist by track, where known.
     """
 
     pairs: Dataset
     windows: Dataset
+    artists: Mapping[str, str]
 
     def of_tracks(self, tracks: frozenset[str]) -> "HeardTracks":
         """Return what is heard of these tracks."""
-        return HeardTracks(self.pairs.of_tracks(tracks), self.windows.of_tracks(tracks))
+        return replace(
+            self, pairs=self.pairs.of_tracks(tracks), windows=self.windows.of_tracks(tracks)
+        )
 
     @property
     def tracks(self) -> frozenset[str]:
         """All tracks."""
         return frozenset(self.pairs.track_rows) | frozenset(self.windows.track_rows)
+
+
+    def groups(self, tracks: Sequence[str]) -> NDArray[np.str_]:
+        """Name the artist of each track; tracks of a genre without a known one share one."""
+        return np.array([self.artists.get(t, f"{t.split('.')[0]}, unknown") for t in tracks])
 
 
 #: How the rows of a fit are put together.
@@ -119,6 +132,24 @@ def rows_and_means(heard: HeardTracks) -> Dataset:
     """
     rows, means = even_rows(heard), track_means(heard)
     return join([rows, *[means] * max(1, round(len(rows) / len(means)))])
+
+
+def pairs_by_artist(heard: HeardTracks) -> Dataset:
+    """Return pairs so often that an artist counts by the root of their number of tracks."""
+    return _by_artist(heard, heard.pairs)
+
+
+def means_by_artist(heard: HeardTracks) -> Dataset:
+    """Return the tracks' means so often that an artist counts likewise."""
+    return _by_artist(heard, track_means(heard))
+
+
+def _by_artist(heard: HeardTracks, data: Dataset) -> Dataset:
+    tracks = list(data.track_rows)
+    _, artist, counts = np.unique(heard.groups(tracks), return_inverse=True, return_counts=True)
+    often = np.rint(ONCE_ALONE / np.sqrt(counts[artist])).astype(int)
+    repeats = dict(zip(tracks, often.tolist(), strict=True))
+    return data.rows(np.repeat(np.arange(len(data)), [repeats[t] for t in data.tracks.tolist()]))
 
 
 def whole_tracks(windows: Dataset) -> frozenset[str]:
