@@ -1,7 +1,6 @@
 # genrestream: `make demo` and `make test` set up everything they need in .venv/.
 
 PYTHON ?= python3
-DATA ?= ../shared/data
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -67,10 +66,15 @@ format: $(VENV)/.dev ## Format the code
 schemas: $(VENV)/.dev ## Write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m schemas.generate
 
-study: $(VENV)/.dev ## Repeat the study on DATA and write the report to reports/study
+.PHONY: data-folder
+data-folder:
+	@test -d "$(DATA)/tables" || { echo "DATA=$(DATA): give the folder that holds tables/ and splits/ \
+	of GTZAN, as in make models DATA=/path/to/data (docs/training.md)" >&2; exit 2; }
+
+study: data-folder $(VENV)/.dev ## Repeat the study on DATA=folder and write the report to reports/study
 	$(BIN)/genrestream study --data $(DATA) --output reports/study
 
-models: $(VENV)/.dev ## Fit the shipped models on DATA again, with their cards
+models: data-folder $(VENV)/.dev ## Fit the shipped models on DATA=folder again, with their cards
 	$(BIN)/genrestream train-shipped --data $(DATA) --output models
 
 clean: ## Remove the environment and caches

@@ -59,6 +59,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
         ISO 8601 date.
     unknown_below
         Confidence below which the answer is ``unknown``; 0 for never.
+    vote_sharpness
+        How much surer a stream is than the mean of its windows; see `schemas.votes`.
     """
 
     name: Name
@@ -71,6 +73,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     created: str
     unknown_below: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
+    vote_sharpness: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.0
 
     def to_props(self) -> dict[str, str]:
         """Return the values for ``metadata_props``: texts as they are, the rest as JSON."""
@@ -102,7 +105,9 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
             raise ModelError(f"the model's metadata does not parse: {error}") from error
 
 
-_JSON_FIELDS: Final = frozenset({"feature_names", "labels", "metrics", "unknown_below"})
+_JSON_FIELDS: Final = frozenset(
+    {"feature_names", "labels", "metrics", "unknown_below", "vote_sharpness"}
+)
 
 
 def _parse(name: str, text: str) -> Any:

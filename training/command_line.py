@@ -21,8 +21,6 @@ P = ParamSpec("P")
 _EXTRA: Final = (
     "keras matplotlib onnx pandas pyarrow skl2onnx sklearn tensorflow tf2onnx".split()  # noqa: SIM905
 )
-_DATA: Final = Path("../shared/data")
-_SPLITS: Final = _DATA / "splits"
 _LABELS: Final = ",".join(GENRES)
 
 
@@ -57,7 +55,7 @@ Tables = Annotated[
 ]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder with tables/ and splits/.")]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="How to divide the tracks.")]
-Splits = Annotated[Path, typer.Option(help="Folder of the lists of fixed splits.")]
+Splits = Annotated[Path | None, typer.Option(help="Folder of the lists of fixed splits.")]
 Fold = Annotated[int, typer.Option(min=1, help="Which fold of k-fold (5) or artist (3).")]
 FeatureSetName = Annotated[str, typer.Option(help="Name of the feature set.")]
 Labels = Annotated[str, typer.Option(help="Genres, comma-separated, in the order of the output.")]
@@ -97,14 +95,14 @@ def train(
         str,
         typer.Argument(
             help="mlp, random-forest, extra-trees, logistic, svm, hist-gradient-boosting, "
-            "ensemble, discriminant or vote-discriminant."
+            "ensemble, discriminant or lda."
         ),
     ],
     data: Tables,
     output: Output,
     feature_set: FeatureSetName = "librosa-52",
     split: SplitOption = SplitName.RANDOM,
-    splits: Splits = _SPLITS,
+    splits: Splits = None,
     fold: Fold = 1,
     seed: Seed = 0,
     search: Annotated[bool, typer.Option("--search", help="Search the grid first.")] = False,
@@ -119,13 +117,6 @@ def train(
         Path | None, typer.Option(help="Artists by track, to weigh rows by (discriminant).")
     ] = None,
     labels: Labels = _LABELS,
-    other_sounds: Annotated[
-        bool,
-        typer.Option(
-            "--other-sounds",
-            help="vote-discriminant: learn noise, tones and speech to be unsure of.",
-        ),
-    ] = False,
     unknown_below: Annotated[
         float, typer.Option(min=0, max=1, help="Confidence below which the answer is unknown.")
     ] = 0.0,
@@ -145,7 +136,6 @@ def train(
         patience=patience,
         keep_valid=keep_valid,
         artists=artists,
-        other_sounds=other_sounds,
         unknown_below=unknown_below,
     )
 
@@ -156,7 +146,7 @@ def evaluate(
     data: Tables,
     output: Output,
     split: SplitOption = SplitName.FAULT_FILTERED,
-    splits: Splits = _SPLITS,
+    splits: Splits = None,
     fold: Fold = 1,
     seed: Seed = 0,
     whole: Annotated[
@@ -172,7 +162,7 @@ def evaluate(
 @needs_extra
 def study(
     output: Output,
-    data: DataFolder = _DATA,
+    data: DataFolder,
     seeds: Annotated[int, typer.Option(min=1, help="Random splits a forest.")] = 20,
     network_seeds: Annotated[int, typer.Option(min=1, help="Random splits of the network.")] = 5,
     search: Annotated[bool, typer.Option(help="Repeat the study's grid search.")] = True,
@@ -186,13 +176,25 @@ def study(
 @needs_extra
 def train_shipped(
     output: Output,
-    data: DataFolder = _DATA,
+    data: DataFolder,
     only: Annotated[str | None, typer.Option(help="Name of one model.")] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="Of the files, ISO 8601; by default that of the shipped ones."),
+    ] = None,
 ) -> None:
     """Make the shipped models and their cards again."""
     from training import commands
 
-    commands.train_shipped(data, output, only)
+    commands.train_shipped(data, output, only, date)
+
+
+@needs_extra
+def compare_heads(output: Output, data: DataFolder) -> None:
+    """Score all candidates for the genre head, by the folds and the rule that chose it."""
+    from training import commands
+
+    commands.compare_heads(data, output)
 
 
 @needs_extra
@@ -246,6 +248,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(study)
     app.command("train-shipped")(train_shipped)
+    app.command("compare-heads")(compare_heads)
     app.command("build-musicnn")(build_musicnn)
     app.command("build-ced")(build_ced)
     app.command("train-content")(train_content)

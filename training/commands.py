@@ -3,7 +3,6 @@
 import datetime
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +91,13 @@ def load(tables: Sequence[Path], feature_set: str, labels: str) -> Dataset:
     return data
 
 
-def choose_split(name: str, data: Dataset, folder: Path, fold: int, seed: int) -> Split:
-    """Return a split by name; `fold` counts from 1."""
+def choose_split(name: str, data: Dataset, folder: Path | None, fold: int, seed: int) -> Split:
+    """Return a split by name; `fold` counts from 1, `folder` has the lists of fixed splits."""
     if name == "random":
         return splits_.random_split(data, seed)
+    if folder is None and name in ("fault-filtered", "artist"):
+        raise DataError(f"the split {name} is a list of tracks: name its folder by --splits")
+    folder = folder or Path()
     if name == "fault-filtered":
         return splits_.fault_filtered(folder)
     folds = splits_.artist_folds(folder) if name == "artist" else splits_.k_folds(data, 5, seed)
@@ -115,12 +117,10 @@ def train(
     patience: int | None,
     keep_valid: bool,
     artists: Path | None,
-    other_sounds: bool = False,
     unknown_below: float = 0.0,
 ) -> None:
     """Fit, export and write ``output`` with its card, plots and tables beside it."""
     from training.data.artists import read_artists
-    from training.data.other_sounds import other_features
     from training.evaluation.onnx_evaluation import parse_model
     from training.models import fitting
     from training.shipped.cards import card
@@ -141,7 +141,6 @@ def train(
         parameters,
         keep_valid=keep_valid,
         artists=read_artists(artists) if artists else None,
-        others=other_features(data.feature_set) if other_sounds else None,
     )
     figures = {"accuracy": fitted.scores.accuracy, "ece": fitted.scores.ece}
     file = fitting.to_file(fitted, today(), figures, name=output.stem, unknown_below=unknown_below)
@@ -179,7 +178,7 @@ def evaluate(
     tables: Sequence[Path],
     output: Path,
     split: str | None,
-    folder: Path,
+    folder: Path | None,
     fold: int,
     seed: int,
 ) -> None:
@@ -226,31 +225,55 @@ def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool
     typer.echo(f"{output / 'report.html'}")
 
 
-def train_shipped(data: Path, output: Path, only: str | None) -> None:
-    """Make the shipped models again."""
-    from training.shipped import heads
-    from training.shipped.table_models import SHIPPED, make
+def train_shipped(data: Path, output: Path, only: str | None, created: str | None) -> None:
+    """Make the shipped models again; by default with the dates of those that ship."""
+    from training.shipped import genre_head
+    from training.shipped.table_models import CREATED, SHIPPED, make
 
-    names = [*(shipped.name for shipped in SHIPPED), heads.NAME]
+    names = [*(shipped.name for shipped in SHIPPED), genre_head.NAME]
     if only is not None and only not in names:
         raise DataError(f"no shipped model {only!r}: choose {', '.join(names)}")
     for shipped in SHIPPED:
         if only in (None, shipped.name):
-            fitted = make(shipped, data, output, today())
+            fitted = make(shipped, data, output, created or CREATED)
             typer.echo(f"{shipped.name}: {fitted.scores.accuracy:.1%} on the fault-filtered test")
-    if only in (None, heads.NAME):
-        _train_head(data, output)
+    if only in (None, genre_head.NAME):
+        heard, split = genre_head.read_heard(data, _windows_at_hand(data))
+        report = genre_head.make(heard, split, output, created or genre_head.CREATED)
+        typer.echo(f"{genre_head.NAME}: {report.score:.1%} in folds apart by artist")
 
 
-def _train_head(data: Path, output: Path) -> None:
-    from training.shipped import heads
+def _windows_at_hand(data: Path) -> Dataset:
+    """Extract all audio of the data folder."""
+    from training.data.heard_tracks import AUDIO_FOLDERS, FEATURE_SET
 
+    tables = []
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / f"{heads.FEATURE_SET}.parquet"
-        extract(data / "gtzan" / "audio", table, heads.FEATURE_SET, None, None)
-        rows = replace(load_table(table, heads.FEATURE_SET), name="GTZAN audio at hand")
-    report = heads.make(rows, data / "splits", output, today())
-    typer.echo(f"{heads.NAME}: {report.artist_folds.accuracy:.1%} in folds apart by artist")
+        for name in AUDIO_FOLDERS:
+            table = Path(folder) / f"{name}.parquet"
+            extract(data / "gtzan" / name, table, FEATURE_SET, None, None)
+            tables.append(load_table(table, FEATURE_SET))
+    return join(tables)
+
+
+def compare_heads(data: Path, output: Path) -> None:
+    """Score all candidates for the genre head in the same folds, and say which the rule chooses."""
+    from training.shipped import genre_head
+    from training.shipped.candidates import CANDIDATES
+    from training.shipped.choice import answer_all, choose, outcome
+    from training.shipped.comparison import markdown
+
+    heard, _ = genre_head.read_heard(data, _windows_at_hand(data))
+    with progress_bar() as progress:
+        task = progress.add_task("candidates", total=len(CANDIDATES))
+
+        def step(name: str) -> None:
+            progress.update(task, description=name, advance=1)
+
+        answers = answer_all(CANDIDATES, heard, step)
+    choice = choose([outcome(c, answers[c.name], heard) for c in CANDIDATES])
+    output.write_text(markdown(choice), encoding="utf-8")
+    typer.echo(f"{output}: the rule chooses {choice.chosen.candidate.name}")
 
 
 def build_musicnn(wheel: Path | None, output: Path) -> None:

@@ -148,7 +148,14 @@ class Classifier:
         now, segments = take_in(before, vector, heard, rule, model, is_new=is_new)
         score = add(score, vector, heard, rule.labels, now)
         prediction = predict(
-            score, vector, heard, rule.labels, model, rule.unknown_below, to_now(now, rule)
+            score,
+            vector,
+            heard,
+            rule.labels,
+            model,
+            rule.unknown_below,
+            to_now(now, rule),
+            self.model.metadata.vote_sharpness,
         )
         return Answer(score, prediction, segments)
 

@@ -20,6 +20,7 @@ from schemas import (
     WindowAnswer,
     prediction_event_id,
 )
+from schemas.votes import sharpen
 from services.classifier.content import (
     Heard,
     Tally,
@@ -132,9 +133,10 @@ def predict(
     model: ModelReference,
     unknown_below: float = 0.0,
     now: Now | None = None,
+    sharpness: float = 0.0,
 ) -> GenrePrediction:
     """Make the prediction of a stream whose score includes this vector."""
-    running = _running_answer(score, labels, unknown_below)
+    running = _running_answer(score, labels, unknown_below, sharpness)
     return GenrePrediction(
         event_id=prediction_event_id(vector, model),
         stream_id=vector.stream_id,
@@ -158,7 +160,9 @@ def predict(
     )
 
 
-def _running_answer(score: Score, labels: Sequence[str], unknown_below: float) -> WindowAnswer:
+def _running_answer(
+    score: Score, labels: Sequence[str], unknown_below: float, sharpness: float
+) -> WindowAnswer:
     """Answer for the stream so far: its genre, or what it is without one."""
     answer = stream_without_genre(score.tally)
     if answer:
@@ -166,7 +170,8 @@ def _running_answer(score: Score, labels: Sequence[str], unknown_below: float) -
     if not score.windows:
         return WindowAnswer(SILENCE, 1.0, {})
     weights = score.windows - score.hidden
-    return _answer(_scaled([t / weights for t in score.total]), labels, unknown_below)
+    mean = _scaled([t / weights for t in score.total])
+    return _answer(sharpen(mean, weights, sharpness), labels, unknown_below)
 
 
 def _scaled(probabilities: Sequence[float]) -> list[float]:

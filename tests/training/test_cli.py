@@ -131,7 +131,9 @@ def test_wrong_requests_are_refused(tmp_path: Path, table: Path) -> None:
     )
     wrong = ("--data", table, "--feature-set", "seed-25", "-o", tmp_path / "model.pkl")
     assert "name an .onnx file" in fail(DataError, "train", "svm", *wrong)
-    assert "no shipped model 'x'" in fail(DataError, "train-shipped", "--only", "x", "-o", tmp_path)
+    assert "no shipped model 'x'" in fail(
+        DataError, "train-shipped", "--only", "x", "--data", tmp_path, "-o", tmp_path
+    )
 
 
 def test_a_split_that_names_absent_tracks_is_refused(tmp_path: Path, table: Path) -> None:

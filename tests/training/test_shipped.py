@@ -9,6 +9,7 @@ import pytest
 
 from features import feature_set
 from schemas import GENRES
+from services.settings import load_settings
 from training.data.audio_folders import find_audio
 from training.data.datasets import Dataset, join
 from training.data.extraction import extract_file, to_table
@@ -17,6 +18,7 @@ from training.data.tables import load_table
 from training.evaluation.onnx_evaluation import OnnxModel, load_model
 from training.evaluation.scores import score_tracks
 from training.models.export import predictor
+from training.shipped import genre_head
 from training.shipped.table_models import MAX_BYTES, SHIPPED, Shipped, make
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -32,8 +34,35 @@ def rows(shipped: Shipped, data_folder: Path) -> Dataset:
     return join([load_table(table, shipped.feature_set) for table in tables])
 
 
-def test_every_onnx_file_has_its_recipe() -> None:
-    assert {path.stem for path in MODELS.glob("*.onnx")} >= {shipped.name for shipped in SHIPPED}
+def test_every_onnx_file_has_its_recipe_and_every_recipe_its_file() -> None:
+    names = [*(shipped.name for shipped in SHIPPED), genre_head.NAME]
+    assert sorted(path.stem for path in MODELS.glob("*.onnx")) == sorted(names)
+    assert sorted(path.stem for path in MODELS.glob("*.md")) == sorted(names)
+
+
+def test_the_default_model_ships() -> None:
+    assert load_settings().model_path.parent.samefile(MODELS)
+    assert load_settings().model == genre_head.NAME
+
+
+def test_the_heads_card_is_of_its_file() -> None:
+    file = (MODELS / f"{genre_head.NAME}.onnx").read_bytes()
+    card = (MODELS / f"{genre_head.NAME}.md").read_text(encoding="utf-8")
+    assert re.findall(r"^sha256: ([0-9a-f]{64})$", card, re.M) == [hashlib.sha256(file).hexdigest()]
+    metadata = load_model(MODELS / f"{genre_head.NAME}.onnx").metadata
+    assert metadata.labels == GENRES
+    assert metadata.vote_sharpness > 0
+    for figure in ("artist_folds_pairs_accuracy", "fault_filtered_valid_accuracy"):
+        assert f"{metadata.metrics[figure]:.1%}" in card
+    assert metadata.metrics["artist_folds_track_ece"] <= 0.05
+    assert metadata.metrics["artist_folds_window_ece"] <= 0.07
+
+
+@pytest.mark.data
+def test_the_head_is_fitted_to_no_track_outside_of_train_and_valid(data_folder: Path) -> None:
+    model = load_model(MODELS / f"{genre_head.NAME}.onnx")
+    split = fault_filtered(data_folder / "splits")
+    assert model.training_tracks == split.fitting - {"jazz.00054"}
 
 
 @every_model

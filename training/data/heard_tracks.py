@@ -57,7 +57,6 @@ class HeardTracks:
         """All tracks."""
         return frozenset(self.pairs.track_rows) | frozenset(self.windows.track_rows)
 
-
     def groups(self, tracks: Sequence[str]) -> NDArray[np.str_]:
         """Name the artist of each track; tracks of a genre without a known one share one."""
         return np.array([self.artists.get(t, f"{t.split('.')[0]}, unknown") for t in tracks])

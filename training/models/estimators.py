@@ -40,14 +40,11 @@ class Recipe:
         Values by parameter for ``--search``.
     weighted
         Whether ``fit`` takes weights of rows.
-    by_track
-        Whether ``fit`` takes the tracks of rows, and features of other sounds.
     """
 
     build: Callable[[int], Classifier]
     grid: Grid
     weighted: bool = False
-    by_track: bool = False
 
 
 def _random_forest(seed: int) -> Classifier:
@@ -108,10 +105,10 @@ def _discriminant(_seed: int) -> Classifier:
     return DiscriminantAnalysis()
 
 
-def _vote_discriminant(_seed: int) -> Classifier:
-    from training.models.vote_discriminant import VoteDiscriminant
+def _lda(_seed: int) -> Classifier:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    return VoteDiscriminant()
+    return _scaled(LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
 
 
 def _ensemble(seed: int) -> Classifier:
@@ -159,11 +156,7 @@ ESTIMATORS: Final[Mapping[str, Recipe]] = {
         {"shrinkage": (0.01, 0.02, 0.05, 0.1), "own": (0.0, 0.05, 0.1, 0.15)},
         weighted=True,
     ),
-    "vote-discriminant": Recipe(
-        _vote_discriminant,
-        {"between": (1.0, 2.0, 4.0, 8.0), "shrinkage": (0.05, 0.1, 0.2)},
-        by_track=True,
-    ),
+    "lda": Recipe(_lda, {"model__shrinkage": ("auto", 0.03, 0.1, 0.3)}),
     "ensemble": Recipe(_ensemble, {"weights": ((1, 1, 1), (1, 2, 1), (1, 2, 2), (0, 1, 1))}),
 }
 

@@ -10,7 +10,6 @@ import numpy as np
 from schemas import ModelMetadata
 from training.data.artists import row_weights
 from training.data.datasets import Dataset, check_trainable
-from training.data.other_sounds import OtherFeatures
 from training.data.splits import Split, check
 from training.errors import DataError
 from training.evaluation.scores import Scores, score_tracks
@@ -58,7 +57,6 @@ def fit(
     *,
     keep_valid: bool = False,
     artists: Mapping[str, str] | None = None,
-    others: OtherFeatures | None = None,
 ) -> Fitted:
     """Fit on all but the test side of a split, and score on the test side.
 
@@ -78,15 +76,13 @@ def fit(
         Whether to leave the valid side unseen.
     artists
         By track, to weigh rows by; see `training.data.artists`.
-    others
-        Sounds that are none of the labels; see `training.data.other_sounds`.
     """
     check(split, data)
     fitting = data.of_tracks(split.train if keep_valid else split.fitting)
     testing = data.of_tracks(split.test)
     check_trainable(fitting, f"the training side of {split.name}")
     estimator = estimator_recipe(name).build(seed).set_params(**(parameters or {}))
-    options = _options(name, fitting, artists, others)
+    options = _options(name, fitting, artists)
     try:
         estimator.fit(fitting.X, fitting.y, **options)
     except ValueError as error:
@@ -97,24 +93,13 @@ def fit(
     return Fitted(name, estimator, fitting, testing, f"{split.name}: {sides}", scores)
 
 
-def _options(
-    name: str,
-    fitting: Dataset,
-    artists: Mapping[str, str] | None,
-    others: OtherFeatures | None,
-) -> dict[str, Any]:
+def _options(name: str, fitting: Dataset, artists: Mapping[str, str] | None) -> dict[str, Any]:
     """Return what the estimator's ``fit`` takes beside features and classes."""
-    recipe = estimator_recipe(name)
-    if artists and not recipe.weighted:
+    if not artists:
+        return {}
+    if not estimator_recipe(name).weighted:
         raise DataError(f"{name} cannot weigh rows by artist: leave the artists out")
-    if others is not None and not recipe.by_track:
-        raise DataError(f"{name} cannot learn other sounds: use vote-discriminant, or leave them")
-    options: dict[str, Any] = {}
-    if artists:
-        options["sample_weight"] = row_weights(fitting, artists)
-    if recipe.by_track:
-        options |= {"tracks": fitting.tracks, "others": others}
-    return options
+    return {"sample_weight": row_weights(fitting, artists)}
 
 
 def to_file(
@@ -124,6 +109,7 @@ def to_file(
     *,
     name: str = "",
     unknown_below: float = 0.0,
+    vote_sharpness: float = 0.0,
 ) -> bytes:
     """Export to ONNX, with the tracks fitted to, so that no evaluation can leak.
 
@@ -139,6 +125,8 @@ def to_file(
         Of the model; by default its recipe's and its feature set's.
     unknown_below
         Confidence below which the service answers ``unknown``.
+    vote_sharpness
+        How much surer a stream is than the mean of its windows.
     """
     metadata = ModelMetadata(
         name=name or f"{fitted.name}-{fitted.fitting.feature_set}",
@@ -151,6 +139,7 @@ def to_file(
         metrics={key: round(value, 4) for key, value in scores.items()},
         created=created,
         unknown_below=unknown_below,
+        vote_sharpness=round(vote_sharpness, 4),
     )
     extra = {TRAINING_TRACKS: json.dumps(sorted(fitted.fitting.track_rows))}
     importances = impurity_importances(fitted.estimator)

@@ -54,7 +54,7 @@ def search(
         cv=_folds(rows, split, seed),
         refit=False,
         error_score="raise",
-    ).fit(rows.X, rows.y, **({"tracks": rows.tracks} if recipe.by_track else {}))
+    ).fit(rows.X, rows.y)
     results = searched.cv_results_
     table = pd.DataFrame(list(results["params"]), dtype=object)
     table["accuracy"] = results["mean_test_score"]

@@ -1,57 +1,38 @@
-"""Temperature scaling (Guo et al. 2017): one number that makes probabilities mean what they say.
+"""Temperatures (Guo et al. 2017): numbers that make probabilities mean what they say.
 
-Windows of a track vote, and their probabilities are averaged: the mean is surer of itself by
-accuracy and less so by confidence than a window is. So the number is chosen for both at once.
+A window's logits are multiplied by one. A stream's answer is the mean of its windows', and as the
+windows err by themselves, the mean is more often right than it says. So it is sharpened by a second
+one, the more the more windows agree on it (`schemas.votes`).
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import OUTPUT_NAME
-from training.data.datasets import Classes, Dataset, Features, Probabilities
+from schemas.votes import exponent
+from training.data.datasets import Classes, Dataset, Probabilities
 from training.evaluation.scores import track_vote
-from training.models.estimators import Classifier
 
-if TYPE_CHECKING:
-    import onnx
+#: Rows of some tracks, and the probabilities of their genres by a model that does not know them.
+Run = tuple[Dataset, Probabilities]
 
 #: Probabilities below it count as this, for their logarithm.
 TINY: Final = 1e-30
 #: Where a temperature is looked for.
-RANGE: Final = (0.02, 20.0)
+TEMPERATURES: Final = (0.02, 20.0)
+#: Where a sharpness is looked for.
+SHARPNESSES: Final = (0.0, 4.0)
 
 
-def temper(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Multiply the logits of probabilities by a number [shape=(n, K)]."""
-    logits = np.log(np.maximum(probabilities, TINY)) * temperature
+def temper(probabilities: Probabilities, temperature: float | NDArray[np.float64]) -> Probabilities:
+    """Multiply the logits of probabilities by a number, or by one a row [shape=(n, K)]."""
+    factors = np.reshape(temperature, (-1, 1))
+    logits = np.log(np.maximum(probabilities, TINY)) * factors
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     tempered: Probabilities = odds / odds.sum(axis=1, keepdims=True)
     return tempered
-
-
-def best_temperature(answers: Sequence[tuple[Dataset, Probabilities]]) -> float:
-    """Return the number of the least log loss, of rows and of tracks' means alike.
-
-    Parameters
-    ----------
-    answers
-        Rows, and probabilities by models that do not know them [shape=(n, K)].
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(logarithm: float) -> float:
-        return float(np.mean([_loss(d, temper(p, np.exp(logarithm))) for d, p in answers]))
-
-    found = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x))
-
-
-def _loss(data: Dataset, probabilities: Probabilities) -> float:
-    voted = track_vote(data.y, probabilities, data.tracks)
-    return log_loss(data.y, probabilities) + log_loss(*voted)
 
 
 def log_loss(y: Classes, probabilities: Probabilities) -> float:
@@ -59,36 +40,43 @@ def log_loss(y: Classes, probabilities: Probabilities) -> float:
     return float(-np.log(np.maximum(probabilities[np.arange(len(y)), y], TINY)).mean())
 
 
-class Tempered:
-    """A fitted estimator whose logits are multiplied by a number.
+def best_temperature(runs: Sequence[Run]) -> float:
+    """Return the temperature of the least log loss of the rows, each of the runs alike."""
 
-    Parameters
-    ----------
-    estimator
-        Fitted.
-    temperature
-        The number.
+    def loss(logarithm: float) -> float:
+        return float(np.mean([log_loss(d.y, temper(p, np.exp(logarithm))) for d, p in runs]))
+
+    return float(np.exp(_least(loss, np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]))))
+
+
+def best_sharpness(runs: Sequence[Run]) -> float:
+    """Return the sharpness of votes of the least log loss of the tracks; see `vote`."""
+
+    def loss(sharpness: float) -> float:
+        return float(np.mean([log_loss(*vote(d, p, sharpness)) for d, p in runs]))
+
+    return _least(loss, *SHARPNESSES)
+
+
+def vote(
+    data: Dataset, probabilities: Probabilities, sharpness: float
+) -> tuple[Classes, Probabilities]:
+    """Answer for tracks as the classifier service does for streams.
+
+    Returns
+    -------
+    y
+        Genre of each track [shape=(m,)].
+    probabilities
+        Mean over its rows, sharpened [shape=(m, K)].
     """
+    y, means = track_vote(data.y, probabilities, data.tracks)
+    counts = [len(rows) for rows in data.track_rows.values()]
+    return y, temper(means, np.array([exponent(n, sharpness) for n in counts]))
 
-    def __init__(self, estimator: Classifier, temperature: float) -> None:
-        self.estimator = estimator
-        self.temperature = temperature
 
-    def fit(self, X: Features, y: Classes, **weights: Any) -> "Tempered":
-        """Fit the estimator anew."""
-        self.estimator.fit(X, y, **weights)
-        return self
+def _least(loss: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import minimize_scalar
 
-    def set_params(self, **parameters: Any) -> "Tempered":
-        """Set parameters of the estimator."""
-        self.estimator.set_params(**parameters)
-        return self
-
-    def predict_proba(self, X: Features) -> Probabilities:
-        """Return the probability of each class [shape=(n, K)]."""
-        return temper(np.asarray(self.estimator.predict_proba(X), np.float64), self.temperature)
-
-    def predict(self, X: Features) -> NDArray[np.int64]:
-        """Return the likeliest class [shape=(n,)]."""
-        classes: NDArray[np.int64] = self.predict_proba(X).argmax(axis=1)
-        return classes
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-3})
+    return float(found.x)

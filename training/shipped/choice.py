@@ -1,26 +1,29 @@
-"""How candidates are scored and one of them chosen; see `training.shipped.candidates`."""
+"""How candidates are scored and one of them is chosen; see `training.shipped.candidates`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.datasets import Dataset, Probabilities
+from training.data.datasets import Probabilities
 from training.data.heard_tracks import HeardTracks, whole_tracks
+from training.errors import DataError
 from training.evaluation.scores import track_vote
-from training.models.temperature import best_temperature, temper
+from training.models.temperature import Run, best_temperature, temper
 from training.shipped.candidates import Candidate
 
-N_FOLDS: Final = 5
+N_FOLDS: Final = 10
 #: Folds are drawn anew with each of these.
 SEEDS: Final = (0, 1, 2)
+#: What a candidate must find of every genre.
+LEAST_RECALL: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Probabilities by a model that knows no track of the same artist.
+    """Probabilities by models that know no track of the same artist.
 
     Attributes
     ----------
@@ -31,11 +34,17 @@ class Answers:
     pairs: tuple[Probabilities, ...]
     windows: tuple[Probabilities, ...]
 
-    def tempered(self, temperature: float) -> "Answers":
-        """Return the answers with their logits times `temperature`."""
-        return Answers(
-            tuple(temper(p, temperature) for p in self.pairs),
-            tuple(temper(p, temperature) for p in self.windows),
+    def map(self, change: Callable[[Probabilities], Probabilities]) -> "Answers":
+        """Return the answers with each array changed."""
+        return Answers(tuple(map(change, self.pairs)), tuple(map(change, self.windows)))
+
+    def whole(self, heard: HeardTracks) -> "tuple[list[Run], list[Run]]":
+        """Return rows with answers: of the pairs, and of windows where whole tracks are at hand."""
+        whole = np.isin(heard.windows.tracks, sorted(whole_tracks(heard.windows)))
+        windows = heard.windows.rows(np.flatnonzero(whole))
+        return (
+            [(heard.pairs, run) for run in self.pairs],
+            [(windows, run[whole]) for run in self.windows],
         )
 
 
@@ -45,20 +54,23 @@ class Outcome:
 
     Attributes
     ----------
-    name
-        Of the candidate.
+    candidate
+        Which one.
     temperature
         Chosen on these answers: one number for all of them.
     right
         Share of right answers for each track in each way [shape=(m,)], over the repetitions.
     groups
         Artist of each of those [shape=(m,)].
+    least_recall
+        Share of right answers for the pairs' tracks of the worst genre.
     """
 
-    name: str
+    candidate: Candidate
     temperature: float
     right: NDArray[np.float64]
     groups: NDArray[np.str_]
+    least_recall: float
 
     @property
     def score(self) -> float:
@@ -71,42 +83,41 @@ class Outcome:
         return clustered_error(self.right, self.groups)
 
 
-def artist_groups(tracks: Sequence[str], artists: Mapping[str, str]) -> NDArray[np.str_]:
-    """Name what must stay on one side: the artist, or all tracks of a genre without a known one."""
-    return np.array([artists.get(t, f"{t.split('.')[0]}, unknown artist") for t in tracks])
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The candidates' outcomes, the best of them, and the one that is chosen."""
+
+    outcomes: tuple[Outcome, ...]
+    best: Outcome
+    chosen: Outcome
 
 
-def folds(
-    data: Dataset, artists: Mapping[str, str], seed: int
-) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+def folds(heard: HeardTracks, seed: int) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
     """Divide the tracks into folds of like genres, no artist in two; give train and test tracks."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    names = np.array(list(data.track_rows))
-    y = np.array([data.y[rows[0]] for rows in data.track_rows.values()])
+    rows = heard.pairs.track_rows
+    names = np.array(list(rows))
+    y = heard.pairs.y[[r[0] for r in rows.values()]]
     splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
-    for train, test in splitter.split(y, y, artist_groups(names.tolist(), artists)):
+    for train, test in splitter.split(y, y, heard.groups(names.tolist())):
         yield frozenset(names[train].tolist()), frozenset(names[test].tolist())
 
 
-def answer(
-    candidate: Candidate,
-    heard: HeardTracks,
-    artists: Mapping[str, str],
-    seeds: Sequence[int] = SEEDS,
-) -> Answers:
+def answer(candidate: Candidate, heard: HeardTracks, seeds: Sequence[int] = SEEDS) -> Answers:
     """Answer for every row by models fitted to the tracks of other artists."""
-    runs = [_answer_once(candidate, heard, artists, seed) for seed in seeds]
+    runs = [_answer_once(candidate, heard, seed) for seed in seeds]
     return Answers(tuple(pairs for pairs, _ in runs), tuple(windows for _, windows in runs))
 
 
 def _answer_once(
-    candidate: Candidate, heard: HeardTracks, artists: Mapping[str, str], seed: int
+    candidate: Candidate, heard: HeardTracks, seed: int
 ) -> tuple[Probabilities, Probabilities]:
-    assert candidate.fit is not None
+    if candidate.fit is None:
+        raise DataError(f"{candidate.name} is a mean of others: answer by them")
     ways = (heard.pairs, heard.windows)
     pairs, windows = (np.zeros((len(data), len(data.labels))) for data in ways)
-    for train, test in folds(heard.pairs, artists, seed):
+    for train, test in folds(heard, seed):
         model = candidate.fit(candidate.rows(heard.of_tracks(train)))
         for data, found in zip(ways, (pairs, windows), strict=True):
             rows = np.isin(data.tracks, sorted(test))
@@ -115,45 +126,39 @@ def _answer_once(
     return pairs, windows
 
 
-def mean_of(answers: Sequence[Answers]) -> Answers:
-    """Average the probabilities of several candidates."""
+def mean_of(members: Sequence[Answers], *, logits: bool) -> Answers:
+    """Average the probabilities of several candidates, or their logits."""
     return Answers(
-        tuple(np.mean(runs, axis=0) for runs in zip(*(a.pairs for a in answers), strict=True)),
-        tuple(np.mean(runs, axis=0) for runs in zip(*(a.windows for a in answers), strict=True)),
+        tuple(_mean(runs, logits) for runs in zip(*(a.pairs for a in members), strict=True)),
+        tuple(_mean(runs, logits) for runs in zip(*(a.windows for a in members), strict=True)),
     )
 
 
-def outcome(
-    name: str, answers: Answers, heard: HeardTracks, artists: Mapping[str, str]
-) -> Outcome:
+def _mean(runs: Sequence[Probabilities], logits: bool) -> Probabilities:
+    if not logits:
+        mean: Probabilities = np.mean(runs, axis=0)
+        return mean
+    means = np.mean([np.log(np.maximum(run, np.finfo(float).tiny)) for run in runs], axis=0)
+    return temper(np.exp(means - means.max(axis=1, keepdims=True)), 1.0)
+
+
+def outcome(candidate: Candidate, answers: Answers, heard: HeardTracks) -> Outcome:
     """Choose the temperature of a candidate's answers, and score them."""
-    ways = [*_ways(heard.pairs, answers.pairs), *_ways(heard.windows, answers.windows)]
-    temperature = best_temperature(ways)
-    tempered = answers.tempered(temperature)
-    whole = heard.windows.of_tracks(whole_tracks(heard.windows))
-    rows = np.isin(heard.windows.tracks, sorted(whole.track_rows))
-    parts = [
-        (heard.pairs, tempered.pairs),
-        (whole, tuple(run[rows] for run in tempered.windows)),
-    ]
-    right = [right_tracks(data, runs) for data, runs in parts]
-    tracks = [track for data, _ in parts for track in data.track_rows]
-    return Outcome(name, temperature, np.concatenate(right), artist_groups(tracks, artists))
+    pairs, windows = answers.whole(heard)
+    temperature = best_temperature([*pairs, *windows])
+    parts = answers.map(lambda run: temper(run, temperature)).whole(heard)
+    right = [_right_tracks(runs) for runs in parts]
+    tracks = [track for runs in parts for track in runs[0][0].track_rows]
+    genres = np.array([track.split(".")[0] for track in heard.pairs.track_rows])
+    least = min(float(right[0][genres == genre].mean()) for genre in np.unique(genres))
+    groups = heard.groups(tracks)
+    return Outcome(candidate, temperature, np.concatenate(right), groups, least)
 
 
-def _ways(
-    data: Dataset, runs: Sequence[Probabilities]
-) -> Iterator[tuple[Dataset, Probabilities]]:
-    return ((data, run) for run in runs)
-
-
-def right_tracks(data: Dataset, runs: Sequence[Probabilities]) -> NDArray[np.float64]:
+def _right_tracks(runs: Sequence[Run]) -> NDArray[np.float64]:
     """Return for each track the share of the repetitions that are right [shape=(m,)]."""
-    right = []
-    for run in runs:
-        y, voted = track_vote(data.y, run, data.tracks)
-        right.append(voted.argmax(axis=1) == y)
-    shares: NDArray[np.float64] = np.mean(right, axis=0)
+    voted = [track_vote(data.y, run, data.tracks) for data, run in runs]
+    shares: NDArray[np.float64] = np.mean([p.argmax(axis=1) == y for y, p in voted], axis=0)
     return shares
 
 
@@ -164,41 +169,33 @@ def clustered_error(values: NDArray[np.float64], groups: NDArray[np.str_]) -> fl
     return float(np.sqrt(np.square(sums).sum()) / len(values))
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The candidates' outcomes, the best of them, and the one that is chosen."""
-
-    outcomes: tuple[Outcome, ...]
-    best: Outcome
-    chosen: Outcome
-
-
-def choose(outcomes: Sequence[Outcome]) -> Choice:
-    """Choose the plainest (first) whose score is within one standard error of the best one's."""
-    best = max(outcomes, key=lambda o: o.score)
-    near = (o for o in outcomes if best.score - o.score <= error_of_difference(best, o))
-    return Choice(tuple(outcomes), best, next(near))
-
-
 def error_of_difference(one: Outcome, other: Outcome) -> float:
     """Return the standard error of the difference of two scores on the same tracks."""
     return clustered_error(one.right - other.right, one.groups)
 
 
-def compare(
+def choose(outcomes: Sequence[Outcome]) -> Choice:
+    """Choose the plainest that is within one standard error of the best, by score where alike."""
+    able = [o for o in outcomes if o.least_recall >= LEAST_RECALL]
+    if not able:
+        raise DataError(f"no candidate finds {LEAST_RECALL:.0%} of every genre: add tracks")
+    best = max(able, key=lambda o: o.score)
+    near = [o for o in able if best.score - o.score <= error_of_difference(best, o)]
+    return Choice(tuple(outcomes), best, min(near, key=lambda o: (o.candidate.plainness, -o.score)))
+
+
+def answer_all(
     candidates: Sequence[Candidate],
     heard: HeardTracks,
-    artists: Mapping[str, str],
     on_step: Callable[[str], None] = lambda _: None,
-) -> Choice:
-    """Score all candidates in the same folds, and choose one."""
+) -> dict[str, Answers]:
+    """Answer by all candidates in the same folds; means come after their members."""
     answers: dict[str, Answers] = {}
-    outcomes = []
-    for candidate in candidates:
+    for candidate in sorted(candidates, key=lambda c: bool(c.members)):
         on_step(candidate.name)
-        if candidate.members:
-            answers[candidate.name] = mean_of([answers[name] for name in candidate.members])
-        else:
-            answers[candidate.name] = answer(candidate, heard, artists)
-        outcomes.append(outcome(candidate.name, answers[candidate.name], heard, artists))
-    return choose(outcomes)
+        answers[candidate.name] = (
+            mean_of([answers[name] for name in candidate.members], logits=candidate.logits)
+            if candidate.members
+            else answer(candidate, heard)
+        )
+    return answers

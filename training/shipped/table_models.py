@@ -19,6 +19,8 @@ from training.models.fitting import Fitted, fit, to_file
 from training.shipped.cards import card
 
 SEED: Final = 0
+#: Day of the shipped files: made again from the same data they have the same bytes.
+CREATED: Final = "2026-11-22"
 #: Random splits averaged in a card.
 N_RANDOM_SPLITS: Final = 5
 MAX_BYTES: Final = 5_000_000
