@@ -63,6 +63,7 @@ EXAMPLE_PREDICTION: Final = GenrePrediction(
     content=Content(0.96, 0.04, 0.02),
     shares=Shares(1.0, 0.125, 0.0, 0.0),
     now=Now("jazz", 0.75, {"blues": 0.25, "jazz": 0.75}, "2025-12-31T23:59:39.000Z"),
+    level_dbfs=-17.42,
 )
 EXAMPLE_SEGMENT: Final = GenreSegment(
     event_id=segment_event_id(ORIGIN, "seed-25", 0, _MODEL.name),

@@ -247,6 +247,9 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
         vectors do not say.
     now
         The answer for the last seconds; null from classifiers before version 0.2.
+    level_dbfs
+        The feature vector's; null in the message that ends a stream of which no audio was left,
+        and from classifiers before version 0.2.
     schema_version
         Version of this schema; another major version is refused.
     """
@@ -270,6 +273,7 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     content: Content | None = None
     shares: Shares | None = None
     now: Now | None = None
+    level_dbfs: float | None = None
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 

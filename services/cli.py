@@ -20,6 +20,7 @@ import typer
 
 from schemas.errors import GenrestreamError
 from services.commands.dead_letters import app as dead_letters
+from services.commands.history import app as history
 from services.commands.stations import app as stations_app
 from services.console.running import run as _run
 
@@ -39,6 +40,9 @@ app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(stations_app, name="stations")
+
+
+app.add_typer(history, name="history")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
 ModelName = Annotated[
@@ -131,6 +135,14 @@ def worker_receiver() -> None:
     from services.commands.receiver_worker import run_receiver
 
     _run(run_receiver(_settings()), ends_by_signal=True)
+
+
+@worker.command("recorder")
+def worker_recorder() -> None:
+    """Write predictions, segments and station events into a database."""
+    from services.commands.service import run_recorder
+
+    run_recorder(_settings())
 
 
 @topics.command("create")

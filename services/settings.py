@@ -116,6 +116,18 @@ class Settings(BaseSettings):
         le=65535,
         description="of a worker's /metrics, /healthz and /readyz, 0 for none; not for demo and up",
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="of the recorder: postgresql://user:password@host/name or sqlite:///file.db; "
+        "by default genrestream.db in the folder where the command runs",
+    )
+    retention_days: dict[str, float] = Field(
+        {},
+        description="for how long the recorder keeps the rows of a table, as JSON; 0 is for ever. "
+        'By default {"windows": 2, "minutes": 400, "hours": 0, "segments": 400, '
+        '"station_events": 400}',
+    )
+    rules: Path | None = Field(None, description="of the notifier: a file of YAML")
     stall_seconds: float = Field(
         60.0,
         ge=1,

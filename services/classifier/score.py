@@ -157,6 +157,7 @@ def predict(
         now=now,
         content=vector.content,
         shares=score.tally.shares,
+        level_dbfs=vector.level_dbfs if heard else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The whole system on one machine: a broker, the topics and one process a service."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -142,6 +143,8 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 def _as_variable(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, dict):
+        return json.dumps(value)
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 

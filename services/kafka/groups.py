@@ -24,3 +24,13 @@ def state_table(service: str) -> str:
 def changelog(group: str, service: str) -> str:
     """Name the changelog topic of a group's states, as faust does."""
     return f"{group}-{state_table(service)}-changelog"
+
+
+def recorder_group(settings: Settings) -> str:
+    """Return the name of the recorders' group."""
+    return f"{settings.topic_prefix}genrestream-recorder"
+
+
+def notifier_group(settings: Settings) -> str:
+    """Return the name of the notifiers' group."""
+    return f"{settings.topic_prefix}genrestream-notifier"

@@ -1,0 +1,1 @@
+"""The recorder: predictions, segments and station events become rows of a database."""
