@@ -14,11 +14,11 @@ help: ## List the targets
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable .
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[gateway]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[training,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[gateway,training,dev]'
 	@touch $@
 
 demo: $(VENV)/.runtime ## Send a clip through a broker and both services; print its labels

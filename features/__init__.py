@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
 
 if TYPE_CHECKING:
-    from features.formats.decode import MAX_SECONDS, Audio, Samples, check_shape, decode, read_file
-    from features.formats.sound_file import open_sound
+    from features.formats.audio import MAX_SECONDS, Audio, Samples, check_shape, downmix
+    from features.formats.decode import decode, mono_blocks, open_file, read_file
+    from features.formats.recording import Recording, open_recording
     from features.windows import (
         FLOOR_DBFS,
         MIN_WINDOW_SECONDS,
@@ -30,24 +31,30 @@ __all__ = [
     "MIN_WINDOW_SECONDS",
     "Audio",
     "FeatureSet",
+    "Recording",
     "Samples",
     "Window",
     "check_shape",
     "cut",
     "decode",
+    "downmix",
     "feature_set",
     "level_dbfs",
-    "open_sound",
+    "mono_blocks",
+    "open_file",
+    "open_recording",
     "read_file",
     "resample",
     "split",
     "window_length",
 ]
 
-_DECODE: Final = ("MAX_SECONDS", "Audio", "Samples", "check_shape", "decode", "read_file")
+_AUDIO: Final = ("MAX_SECONDS", "Audio", "Samples", "check_shape", "downmix")
+_DECODE: Final = ("decode", "mono_blocks", "open_file", "read_file")
 _HOMES: Final = {
+    **dict.fromkeys(_AUDIO, "features.formats.audio"),
     **dict.fromkeys(_DECODE, "features.formats.decode"),
-    "open_sound": "features.formats.sound_file",
+    **dict.fromkeys(("Recording", "open_recording"), "features.formats.recording"),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import soxr
 
-from features.formats.decode import Audio, Samples
+from features.formats.audio import Audio, Samples
 
 #: The shortest rest of a stream that still counts as a window.
 MIN_WINDOW_SECONDS: Final = 1.0

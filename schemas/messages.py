@@ -130,7 +130,8 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
         Whether the stream ends with this message.
     missing_chunks
         Number of chunks that are missing in this window by the producer's own count (header
-        ``sequence``): lost on their way, late, or dead letters. The audio around them is joined,
+        ``sequence``): lost on their way, late, or dead letters; and of chunks that are damaged and
+        were heard in part. The audio around is joined,
         and the seconds count what was heard.
     heard_at
         When the window's first sample was heard; null from extractors before version 0.2.

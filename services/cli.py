@@ -129,6 +129,14 @@ def worker_classifier(model: ModelName = None) -> None:
     run_classifier(_settings(model=model))
 
 
+@worker.command("gateway")
+def worker_gateway() -> None:
+    """Serve the page and the API on GENRESTREAM_GATEWAY_PORT."""
+    from services.commands.gateway import run_gateway
+
+    run_gateway(_settings())
+
+
 @worker.command("receiver")
 def worker_receiver() -> None:
     """Listen to stations, and write what they send to audio.chunks."""

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     max_chunk_seconds: float = Field(
         900.0, ge=1, le=86_400, description="longest audio that one message may decode to"
     )
+    ffmpeg_in_workers: bool = Field(
+        False,
+        description="whether workers give audio that they do not decode themselves (AAC, WMA and "
+        "others) to ffmpeg, a process of its own with limits; anybody may have sent it",
+    )
     silence_dbfs: float = Field(
         -60.0, ge=-120, le=0, description="windows below this level are silence"
     )
@@ -128,6 +133,20 @@ class Settings(BaseSettings):
         '"station_events": 400}',
     )
     rules: Path | None = Field(None, description="of the notifier: a file of YAML")
+    gateway_host: str = Field("127.0.0.1", description="address of the page and the API")
+    gateway_port: int = Field(8350, ge=1, le=65535, description="of the page and the API")
+    token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="that page and API ask for; needed on any gateway_host but 127.0.0.1",
+    )
+    gateway_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="other sites that may use the API, https://host:port with commas"
+    )
+    gateway_upload_mb: int = Field(500, ge=1, le=100_000, description="of an uploaded file at most")
+    gateway_readers: int = Field(
+        2_000, ge=1, le=100_000, description="of events by one gateway, at most"
+    )
     stall_seconds: float = Field(
         60.0,
         ge=1,
@@ -150,7 +169,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{server!r} is no broker address: write host:port,host:port")
         return servers
 
-    @field_validator("feature_sets", mode="before")
+    @field_validator("feature_sets", "gateway_origins", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         return tuple(name for name in value.split(",") if name) if isinstance(value, str) else value

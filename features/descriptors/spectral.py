@@ -28,7 +28,7 @@ from features.descriptors.filter_banks import (
     filter_banks,
 )
 from features.descriptors.names import N_MFCC, SCALARS
-from features.formats.decode import Samples
+from features.formats.audio import Samples
 
 #: Frames whose spectra stay in the processor's second cache together.
 _BLOCK: Final = 128

@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from features.formats.decode import Samples
+from features.formats.audio import Samples
 from features.onnx_session import open_session
 from schemas.errors import InvalidSamples, ModelError
 from schemas.model_files import read_model

@@ -15,7 +15,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from features.formats.decode import Samples
+from features.formats.audio import Samples
 
 if TYPE_CHECKING:
     import scipy.sparse

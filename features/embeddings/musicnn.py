@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.embeddings.log_mel import N_SAMPLES, LogMel, log_mel
-from features.formats.decode import Samples
+from features.formats.audio import Samples
 from features.onnx_session import open_session
 from schemas.errors import InvalidSamples, ModelError
 from schemas.model_files import read_model

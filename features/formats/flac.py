@@ -5,13 +5,16 @@ libsndfile, whose errors say what is wrong: dr_flac passes over what it cannot r
 follows the last frame.
 """
 
+import io
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from features.formats.spliced import Source
 
 #: Magic and first metadata block, STREAMINFO, of which the last 34 bytes are the content.
 HEAD_BYTES: Final = 42
@@ -68,7 +71,7 @@ def stream_info(data: bytes) -> StreamInfo | None:
     return StreamInfo(smallest, sample_rate, (bits >> 41 & 7) + 1, bits & (1 << 36) - 1)
 
 
-def decode_flac(file: BinaryIO, info: StreamInfo) -> NDArray[np.float32] | None:
+def decode_flac(file: Source, info: StreamInfo) -> NDArray[np.float32] | None:
     """Decode a FLAC that is small, sound and complete, with nothing behind its last frame.
 
     Parameters
@@ -136,3 +139,40 @@ def _read(data: bytes) -> Any:
         return _dr_flac().flac_read_f32(data)
     except _dr_flac().MiniaudioError:
         return None
+
+
+def read_flac(
+    data: bytes, sample_rate: int, channels: int, samples: int
+) -> NDArray[np.float32] | None:
+    """Decode a FLAC of one frame, whose checksums are right.
+
+    Parameters
+    ----------
+    data
+        Head and frame.
+    sample_rate, channels, samples
+        What it must hold.
+
+    Returns
+    -------
+    Samples, full scale at 1 [shape=(n, channels)]; ``None`` when it is broken.
+    """
+    if _dr_flac() is None:
+        return _read_slowly(data, channels, samples)
+    frames = _read(data)
+    expected = (sample_rate, channels, samples)
+    if frames is None or (frames.sample_rate, frames.nchannels, frames.num_frames) != expected:
+        return None
+    return np.frombuffer(frames.samples, np.float32).reshape(-1, channels)
+
+
+def _read_slowly(data: bytes, channels: int, samples: int) -> NDArray[np.float32] | None:
+    """Decode one frame by libsndfile."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            frames = sound.read(samples, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, ValueError):
+        return None
+    return frames if frames.shape == (samples, channels) else None

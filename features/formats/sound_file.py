@@ -5,20 +5,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import soundfile
 
-from features.formats.containers import recognise
-from features.formats.mpeg import counted
-from features.formats.ogg import is_chained
-from schemas.errors import CorruptAudio, UnsupportedAudio
+from features.formats.spliced import Source
+from schemas.errors import CorruptAudio
 
-#: Enough to recognise a container.
-_HEAD_BYTES: Final = 4096
 #: What libsndfile says, and what it means.
 _LIBSNDFILE_RIDDLES: Final = {
-    "Internal error : SF_INFO struct incomplete.": "its header gives 0 Hz or no channels"
+    "Internal error : SF_INFO struct incomplete.": "its header gives 0 Hz or no channels",
+    "Unspecified internal error.": "the bytes are no audio that it knows",
+    "Format not recognised.": "the bytes are no audio that it knows",
 }
 
 
@@ -39,7 +37,7 @@ class ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile 
 class _Source:
     """Encoded bytes as libsndfile asks for them, without a name to guess their format by."""
 
-    file: BinaryIO
+    file: Source
 
     def read(self, size: int) -> bytes:
         """Read at most so many bytes."""
@@ -56,7 +54,7 @@ class _Source:
 
 
 @contextmanager
-def _source(file: BinaryIO) -> Iterator[_Source | int]:
+def _source(file: Source) -> Iterator[_Source | int]:
     """Hand libsndfile a descriptor where the system has files in memory, as Linux does.
 
     Otherwise it reads by calling Python, 20 times a second of FLAC, and each time waits for the
@@ -72,41 +70,23 @@ def _source(file: BinaryIO) -> Iterator[_Source | int]:
 
 
 @contextmanager
-def open_sound(file: BinaryIO) -> Iterator[Any]:
+def open_by_libsndfile(file: Source) -> Iterator[Any]:
     """Open audio, to be read as from `soundfile.SoundFile`.
 
     Raises
     ------
-    UnsupportedAudio
-        It is none of the containers that are known, or an Ogg of several streams.
     CorruptAudio
         It is empty, or does not decode, also while it is read.
     """
-    file.seek(0)
-    head = file.read(_HEAD_BYTES)
-    container = recognise(head)
-    if container is None:
-        raise _unknown(head)
-    if container == "ogg" and is_chained(file):
-        raise UnsupportedAudio(
-            "the Ogg is a chain of several streams, of which only the first would be heard: send "
-            "each by itself"
-        )
-    if container == "mp3":
-        file = counted(file)
     file.seek(0)
     try:
         with _source(file) as source, ForwardSoundFile(source, closefd=False) as sound:
             yield sound
     except soundfile.LibsndfileError as error:
-        reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
-        raise CorruptAudio(f"libsndfile cannot decode the audio: {reason}") from error
+        raise corrupt(error) from error
 
 
-def _unknown(head: bytes) -> CorruptAudio | UnsupportedAudio:
-    if not head:
-        return CorruptAudio("there is nothing in it")
-    return UnsupportedAudio(
-        f"no known audio container begins with {head[:8].hex(' ')}: send WAV, FLAC, Ogg or MP3, or "
-        "name raw PCM by content-type audio/pcm;rate=…;channels=…;encoding=s16le"
-    )
+def corrupt(error: soundfile.LibsndfileError) -> CorruptAudio:
+    """Return libsndfile's error in words."""
+    reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
+    return CorruptAudio(f"libsndfile cannot decode the audio: {reason}")

@@ -1,14 +1,19 @@
 """``genrestream up``: the whole system, kept running."""
 
 import asyncio
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from schemas import Station
 from schemas.errors import SettingsError
+from services.commands.gateway import MISSING
 from services.console import station_list
-from services.console.stack import SERVICES, SERVICES_WITH_RECEIVER, running_stack
+from services.console.stack import running_stack
 from services.kafka.topics import Topics
 from services.settings import DEFAULT_BOOTSTRAP_SERVERS, Settings
 
@@ -19,7 +24,10 @@ _USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold]
            kcat -P -b {brokers} -X message.max.bytes=5000000 -t {chunks} song.wav
   receive  {environment}genrestream listen
            kcat -C -b {brokers} -t {predictions} -o end
+  see it   {page}
 """
+#: What runs beside extractor and classifier.
+_SERVICES: Final[Sequence[str]] = ("extractor", "classifier")
 
 
 async def up(settings: Settings, port: int, stations: Path | None = None) -> None:
@@ -31,7 +39,10 @@ async def up(settings: Settings, port: int, stations: Path | None = None) -> Non
         The file is wrong, or there is no ffmpeg.
     """
     listened = _read(stations) if stations else []
-    services = SERVICES_WITH_RECEIVER if stations else SERVICES
+    has_page = bool(find_spec("fastapi") and find_spec("uvicorn"))
+    services = (*_SERVICES, "gateway") if has_page else _SERVICES
+    if stations:
+        services = (*services, "receiver")
     async with running_stack(settings, port=port, services=services) as stack:
         if stations:
             await station_list.apply(stack.settings, listened, prune=True)
@@ -43,6 +54,7 @@ async def up(settings: Settings, port: int, stations: Path | None = None) -> Non
                 environment=_environment(stack.settings),
                 chunks=topics.chunks,
                 predictions=topics.predictions,
+                page=_page(settings) if has_page else escape(MISSING),
             ),
             highlight=False,
             soft_wrap=True,
@@ -58,6 +70,13 @@ def _read(stations: Path) -> list[Station]:
     if ffmpeg_path() is None:
         raise SettingsError(str(reason("no-ffmpeg")))
     return read_stations(stations)
+
+
+def _page(settings: Settings) -> str:
+    """Return the address of the page, as it is asked for on this machine."""
+    host = settings.gateway_host
+    shown = "localhost" if host == "127.0.0.1" else host
+    return f"http://{shown}:{settings.gateway_port}"
 
 
 def _environment(settings: Settings) -> str:

@@ -11,32 +11,17 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from features import MIN_WINDOW_SECONDS, open_sound
+from features import MIN_WINDOW_SECONDS, Recording, open_file
+from features.formats.table import AUDIO_SUFFIXES, WRITTEN, media_type
 from schemas import AudioChunk
-from schemas.errors import AudioError, CorruptAudio, UnsupportedAudio
+from schemas.errors import AudioError, UnsupportedAudio
 from services.settings import MAX_MESSAGE_BYTES
 
 Codec = Literal["auto", "pcm", "wav", "flac", "ogg", "mp3"]
 
-#: Endings of the files that are looked for in a folder.
-AUDIO_SUFFIXES: Final = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".au", ".aif", ".aiff")
-)
-_CONTENT_TYPES: Final = {
-    "wav": "audio/wav",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "mp3": "audio/mpeg",
-}
 #: libsndfile's subtypes that FLAC keeps bit for bit, by the integers to read them as: scaled
 #: floats would come back one step off.
 _INTEGERS: Final = {"PCM_S8": "int16", "PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32"}
-_ENCODINGS: Final = {
-    "wav": ("WAV", "FLOAT"),
-    "flac": ("FLAC", "PCM_24"),
-    "ogg": ("OGG", "VORBIS"),
-    "mp3": ("MP3", "MPEG_LAYER_III"),
-}
 LARGEST_RAW_BYTES: Final = MAX_MESSAGE_BYTES - 256 * 1024
 _MAX_FLAC_CHANNELS: Final = 8
 #: Above it libsndfile's Vorbis encoder crashes the process.
@@ -72,15 +57,15 @@ def duration(path: Path) -> float:
     AudioError
         The file cannot be read; the message begins with its name.
     """
-    with _open(path) as sound:
-        return float(sound.frames / sound.samplerate)
+    with _open(path) as recording:
+        return recording.seconds
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Recording]:
     try:
-        with path.open("rb") as file, open_sound(file) as sound:
-            yield sound
+        with open_file(path) as recording:
+            yield recording
     except AudioError as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -118,16 +103,16 @@ def chunk_file(
         The file cannot be read, there is nothing in it, or the codec does not take it; the message
         begins with the file's name.
     """
-    with _open(path) as sound:
-        codec = _choose(codec, sound)
-        dtype = _INTEGERS.get(sound.subtype, "float32") if codec == "flac" else "float32"
-        frame_bytes = 4 * sound.channels
-        frames = max(1, round(chunk_seconds * sound.samplerate))
-        frames = min(frames, LARGEST_RAW_BYTES // frame_bytes)
-        for number, (block, final) in enumerate(_blocks(sound, frames, dtype)):
-            data, content_type = encode(block, sound.samplerate, codec)
+    with _open(path) as recording:
+        codec = _choose(codec, recording)
+        dtype = _INTEGERS.get(recording.subtype, "float32") if codec == "flac" else "float32"
+        channels, rate = recording.channels, recording.sample_rate
+        frames = min(max(1, round(chunk_seconds * rate)), LARGEST_RAW_BYTES // (4 * channels))
+        blocks = _with_last(recording.chunks(frames, dtype), round(MIN_WINDOW_SECONDS * rate))
+        for number, (block, final) in enumerate(blocks):
+            data, content_type = encode(block, rate, codec)
             chunk = AudioChunk(data, stream_id, content_type, final, number)
-            yield TimedChunk(chunk, len(block) / sound.samplerate)
+            yield TimedChunk(chunk, len(block) / rate)
 
 
 def captured(chunks: Iterable[TimedChunk], begun_ms: float) -> Iterator[TimedChunk]:
@@ -166,7 +151,7 @@ def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes,
         raise UnsupportedAudio(
             f"Vorbis takes at most {_MAX_VORBIS_RATE} Hz, not {sample_rate}: use --codec pcm"
         )
-    container, encoding = _ENCODINGS[codec]
+    container, encoding = WRITTEN[codec]
     if frames.dtype == np.int16:
         encoding = "PCM_16"
     buffer = io.BytesIO()
@@ -177,27 +162,27 @@ def encode(frames: NDArray[Any], sample_rate: int, codec: Codec) -> tuple[bytes,
             f"{frames.shape[1]} channels at {sample_rate} Hz cannot be written as {codec}: "
             f"use --codec pcm ({error})"
         ) from error
-    return buffer.getvalue(), _CONTENT_TYPES[codec]
+    return buffer.getvalue(), media_type(codec)
 
 
-def _choose(codec: Codec, sound: Any) -> Codec:
+def _choose(codec: Codec, recording: Recording) -> Codec:
     if codec != "auto":
         return codec
-    exact = sound.subtype in _INTEGERS and sound.channels <= _MAX_FLAC_CHANNELS
+    exact = recording.subtype in _INTEGERS and recording.channels <= _MAX_FLAC_CHANNELS
     return "flac" if exact else "pcm"
 
 
-def _blocks(sound: Any, frames: int, dtype: str) -> Iterator[tuple[NDArray[Any], bool]]:
-    """Read blocks of so many frames; tell the last, which takes in a rest under one window."""
-    shortest = round(MIN_WINDOW_SECONDS * sound.samplerate)
-    block = sound.read(frames, dtype=dtype, always_2d=True)
-    if not len(block):
-        raise CorruptAudio("the container holds no audio frames")
-    while True:
-        following = sound.read(frames, dtype=dtype, always_2d=True)
+def _with_last(
+    blocks: Iterator[NDArray[Any]], shortest: int
+) -> Iterator[tuple[NDArray[Any], bool]]:
+    """Tell the last of blocks of one length, which takes in a rest under one window."""
+    block = next(blocks)
+    full = len(block)
+    for following in blocks:
         fits = len(block) + len(following) <= LARGEST_RAW_BYTES // (4 * block.shape[1])
-        if not len(following) or (fits and len(following) < min(frames, shortest)):
-            yield np.concatenate([block, following]), True
-            return
+        if fits and len(following) < min(full, shortest):
+            block = np.concatenate([block, following])
+            continue
         yield block, False
         block = following
+    yield block, True

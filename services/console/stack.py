@@ -22,8 +22,7 @@ from services.kafka.topics import create_topics
 from services.settings import Settings, variable_names
 from terminal.processes import die_with_parent
 
-SERVICES: Final = ("extractor", "classifier")
-SERVICES_WITH_RECEIVER: Final = (*SERVICES, "receiver")
+_SERVICES: Final[Sequence[str]] = ("extractor", "classifier")
 _STOP_SECONDS: Final = 4.5
 _WATCH_SECONDS: Final = 0.2
 
@@ -81,7 +80,7 @@ async def running_stack(
     *,
     port: int | None = None,
     log_level: str | None = None,
-    services: Sequence[str] = SERVICES,
+    services: Sequence[str] = _SERVICES,
 ) -> AsyncIterator[Stack]:
     """Run the system for the duration of an ``async with`` block.
 
@@ -94,7 +93,7 @@ async def running_stack(
     log_level
         Of the workers, when not that of the settings.
     services
-        Which workers to run.
+        To run.
 
     Raises
     ------

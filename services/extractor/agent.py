@@ -19,6 +19,7 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
         feature_sets=tuple(feature_set(name) for name in feature_sets),
         idle_timeout_seconds=settings.idle_timeout_seconds,
         max_chunk_seconds=settings.max_chunk_seconds,
+        allow_ffmpeg=settings.ffmpeg_in_workers,
         content=settings.wants_content(feature_sets),
     )
 

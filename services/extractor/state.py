@@ -24,6 +24,8 @@ class Recipe:
         A chunk that comes later than this after the one before begins a new stream.
     max_chunk_seconds
         Longest audio that one message may decode to.
+    allow_ffmpeg
+        Whether what is not decoded here is given to ffmpeg.
     content
         Whether each window is told to be music, speech or other sound, by a network.
     """
@@ -31,6 +33,7 @@ class Recipe:
     feature_sets: tuple[FeatureSet, ...]
     idle_timeout_seconds: float = 30.0
     max_chunk_seconds: float = 900.0
+    allow_ffmpeg: bool = False
     content: bool = False
 
     def __post_init__(self) -> None:

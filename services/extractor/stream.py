@@ -170,7 +170,16 @@ def _is_half_taken(state: StreamState, record: Record) -> bool:
 def _decode(chunk: AudioChunk, recipe: Recipe) -> Audio | None:
     if _is_end_mark(chunk):
         return None
-    return decode(chunk.data, chunk.content_type, max_seconds=recipe.max_chunk_seconds)
+    return decode(
+        chunk.data,
+        chunk.content_type,
+        max_seconds=recipe.max_chunk_seconds,
+        allow_ffmpeg=recipe.allow_ffmpeg,
+    )
+
+
+def _is_heard_in_part(audio: Audio | None) -> bool:
+    return audio is not None and audio.missing_seconds > 0
 
 
 def _pass_over(state: StreamState | None, chunk: AudioChunk, record: Record) -> ExtractorStep:
@@ -206,7 +215,15 @@ def _take_in(
         state = None
     if state is None:
         state = begin(chunk.stream_id or keyless_stream_id(record.place), record)
-    return [*closed, _append(state, chunk, audio, record, recipe)]
+    step = _append(state, chunk, audio, record, recipe)
+    return [*closed, replace(step, note=_note(audio, record) or step.note)]
+
+
+def _note(audio: Audio | None, record: Record) -> str:
+    if audio is None or not audio.notes:
+        return ""
+    more = f" (and {len(audio.notes) - 1} more)" if len(audio.notes) > 1 else ""
+    return f"message {record.place}: {audio.notes[0]}{more}"
 
 
 def _reject(
@@ -239,7 +256,7 @@ def _append(
         state,
         seen=record.place.offset,
         heard=Heard(record.timestamp_ms, rate, count(numbering, chunk)),
-        missing=state.missing + missing_before(numbering, chunk),
+        missing=state.missing + missing_before(numbering, chunk) + _is_heard_in_part(audio),
         held=earlier.append(record.place.offset),
     )
     windows: list[TimedWindow] = []

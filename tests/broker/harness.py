@@ -15,8 +15,9 @@ import soundfile
 from aiokafka import AIOKafkaProducer
 from numpy.typing import NDArray
 
-from benchmarks import signals
+from features import Audio, resample
 from schemas import GenrePrediction, decode_event, header
+from services.console import synthesis
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import TopicReader
 from services.kafka.topics import Topics, create_topics
@@ -165,8 +166,10 @@ def _collect(collected: Collected, record: Any, topics: Topics) -> None:
 
 
 def music(seconds: float, sample_rate: int = SAMPLE_RATE, seed: int = 0) -> NDArray[np.float32]:
-    """Return chords and hi-hats, as loud as music is [shape=(n,)]."""
-    return np.float32(0.3) * signals.music(seconds, sample_rate, seed)
+    """Return beats and chords that leave no doubt about being music [shape=(n,)]."""
+    clip = np.roll(synthesis.synthesise_clip(), -11_025 * seed)
+    y = np.resize(clip, round(seconds * synthesis.SAMPLE_RATE))
+    return resample(Audio(y, synthesis.SAMPLE_RATE), sample_rate)
 
 
 def encoded(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features import FEATURE_SETS, FeatureSet, feature_set
-from features.formats.decode import MAX_AMPLITUDE
+from features.formats.audio import MAX_AMPLITUDE
 from schemas.errors import InvalidSamples
 from tests.audio import Frames, clicks, music, noise, square, tone
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from training.data.tables import AUDIO_SUFFIXES, track_id
+from features.formats.table import AUDIO_SUFFIXES
+from training.data.tables import track_id
 from training.errors import DataError
 
 #: Folders of the public GTZAN copies that hold the genres' folders.

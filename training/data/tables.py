@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from features import FEATURE_SETS, FeatureSet, feature_set
+from features.formats.table import AUDIO_SUFFIXES
 from schemas import GENRES
 from training.data.datasets import Dataset, Features
 from training.errors import DataError
@@ -19,8 +20,6 @@ TRACK_COLUMNS: Final = ("track", "filename")
 LABEL_COLUMN: Final = "label"
 
 _GTZAN_NAME: Final = re.compile(r"([a-z]+)[._](\d{5})(?:\.\d+)?")
-#: Files that are taken for audio.
-AUDIO_SUFFIXES: Final = frozenset({".wav", ".au", ".ogg", ".flac", ".mp3"})
 
 
 def track_id(name: str) -> str:

@@ -1,10 +1,18 @@
+import io
+
 import numpy as np
 import pytest
 
-from features.formats.containers import recognise
+from features.formats import survey
 from tests.audio import encode, tone
 
 Y = tone(0.5, 44_100)
+
+
+def recognise(data: bytes) -> str | None:
+    """Name the container that bytes begin with."""
+    row = survey.recognise(io.BytesIO(data), 0, len(data))
+    return row.name if row else None
 
 
 @pytest.mark.parametrize(
@@ -37,13 +45,11 @@ def test_mp3_frames_follow_each_other_at_every_rate(rate: int) -> None:
         b"",
         b"f",
         b"RIFF",
-        b"RIFF\0\0\0\0AVI ",
         b"FORM\0\0\0\0ILBM",
         b"\xff\xfb",
         b"\xff\xff\xff\xff",
         b"\xff\xfb\xf0\x00",  # bit rate 15
         b"\xff\xfb\x9c\x00",  # sample rate 3
-        b"\xff\xfd\x90\x00",  # layer II
         b"{}",
         bytes(4096),
     ],

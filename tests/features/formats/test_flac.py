@@ -54,8 +54,8 @@ def test_samples_are_those_of_libsndfile(subtype: str, channels: int, seconds: f
 def test_what_follows_the_last_frame_is_left_to_libsndfile(whole: bytes, more: bytes) -> None:
     assert quickly(whole) is not None
     assert quickly(whole + more) is None
-    with pytest.raises(CorruptAudio):
-        decode(whole + more)
+    expected = [decode(whole).samples] + ([decode(more).samples] if more[:1] == b"f" else [])
+    np.testing.assert_array_equal(decode(whole + more).samples, np.concatenate(expected))
 
 
 @pytest.mark.parametrize("claimed", [0, 1, 4_096, 20_480, RATE - 1, RATE + 1, 30_000, 1 << 31])

@@ -1,0 +1,228 @@
+"""The table of audio formats: all that the project knows of them, once.
+
+`classify`, `extract`, `produce`, the content types of messages, the errors and ``docs/formats.md``
+derive from it. Another format is one more row, and a function that walks over its bytes.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A row.
+
+    Attributes
+    ----------
+    name
+        As in ``--codec``, and in errors.
+    title
+        What people call it.
+    signature
+        Pattern of its first bytes.
+    media_types
+        In headers ``content-type``; the first is the one that is written.
+    suffixes
+        Of files.
+    length_stated
+        Whether its head says how long it is, or its last page does, so that a bomb is refused
+        before it is decoded.
+    walk
+        Module and function that finds what a file holds; none where ffmpeg hears it.
+    demuxer
+        What ffmpeg calls it.
+    written
+        Container and encoding of libsndfile that messages are written in; none where they are not.
+    """
+
+    name: str
+    title: str
+    signature: bytes
+    media_types: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    length_stated: bool = False
+    walk: str = ""
+    demuxer: str = ""
+    written: tuple[str, str] | None = None
+
+
+_RIFF: Final = "riff:walk_riff"
+_MPEG: Final = "mpeg_walk:walk_mpeg"
+#: Two bytes of a header, then any. That frames follow each other is for the walk to see.
+_LAYER: Final = rb"\xff[%b][\0-\xef][\0-\xff]"
+
+FORMATS: Final = (
+    Format(
+        "wav",
+        "WAV",
+        rb"RIFF[\0-\xff]{4}WAVE|RIFX[\0-\xff]{4}WAVE|RF64[\0-\xff]{4}WAVE|BW64[\0-\xff]{4}WAVE",
+        ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"),
+        (".wav", ".wave", ".bwf", ".rf64", ".bw64"),
+        walk=_RIFF,
+        written=("WAV", "FLOAT"),
+    ),
+    Format(
+        "flac",
+        "FLAC",
+        rb"fLaC",
+        ("audio/flac", "audio/x-flac"),
+        (".flac",),
+        length_stated=True,
+        walk="flac_walk:walk_flac",
+        demuxer="flac",
+        written=("FLAC", "PCM_24"),
+    ),
+    Format(
+        "ogg",
+        "Ogg (Vorbis, Opus, FLAC, Speex)",
+        rb"OggS",
+        ("audio/ogg", "application/ogg", "audio/opus", "audio/vorbis", "audio/speex"),
+        (".ogg", ".oga", ".opus", ".spx"),
+        length_stated=True,
+        walk="ogg:walk_ogg",
+        demuxer="ogg",
+        written=("OGG", "VORBIS"),
+    ),
+    Format(
+        "mp3",
+        "MP3 (MPEG layer III)",
+        _LAYER % rb"\xe2\xe3\xf2\xf3\xfa\xfb",
+        ("audio/mpeg", "audio/mp3"),
+        (".mp3",),
+        length_stated=True,
+        walk=_MPEG,
+        written=("MP3", "MPEG_LAYER_III"),
+    ),
+    Format(
+        "mp2",
+        "MPEG layer I and II",
+        _LAYER % rb"\xe4\xe5\xe6\xe7\xf4\xf5\xf6\xf7\xfc\xfd\xfe\xff",
+        ("audio/mp2", "audio/x-mp2"),
+        (".mp2", ".mp1", ".mpa", ".m2a"),
+        length_stated=True,
+        walk=_MPEG,
+    ),
+    Format(
+        "aiff",
+        "AIFF",
+        rb"FORM[\0-\xff]{4}AIF[FC]",
+        ("audio/aiff", "audio/x-aiff"),
+        (".aif", ".aiff", ".aifc"),
+        walk="sized:walk_aiff",
+    ),
+    Format("au", "AU", rb"\.snd", ("audio/basic",), (".au", ".snd"), walk="sized:walk_au"),
+    Format(
+        "caf",
+        "Core Audio Format",
+        rb"caff\0\x01",
+        ("audio/x-caf",),
+        (".caf",),
+        walk="sized:walk_caf",
+        demuxer="caf",
+    ),
+    Format(
+        "w64",
+        "Sony Wave64",
+        rb"riff\x2e\x91\xcf\x11",
+        ("audio/x-w64",),
+        (".w64",),
+        walk="sized:walk_w64",
+    ),
+    Format(
+        "mp4",
+        "MP4 (AAC, ALAC)",
+        rb"[\0-\xff]{4}ftyp",
+        ("audio/mp4", "audio/x-m4a", "audio/m4a", "video/mp4"),
+        (".m4a", ".mp4", ".m4b", ".3gp", ".mov"),
+        demuxer="mov",
+    ),
+    Format(
+        "aac",
+        "AAC (ADTS)",
+        rb"\xff[\xf0\xf1\xf8\xf9][\x40-\x7f\x80-\xbf\0-\x3f]",
+        ("audio/aac", "audio/aacp", "audio/x-aac"),
+        (".aac",),
+        demuxer="aac",
+    ),
+    Format(
+        "asf",
+        "WMA",
+        rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+        ("audio/x-ms-wma",),
+        (".wma", ".asf"),
+        demuxer="asf",
+    ),
+    Format(
+        "matroska",
+        "WebM and Matroska",
+        rb"\x1a\x45\xdf\xa3",
+        ("audio/webm", "audio/x-matroska", "video/webm"),
+        (".webm", ".mka", ".mkv"),
+        demuxer="matroska",
+    ),
+    Format(
+        "ac3", "AC-3", rb"\x0b\x77", ("audio/ac3", "audio/eac3"), (".ac3", ".eac3"), demuxer="ac3"
+    ),
+    Format("ape", "Monkey's Audio", rb"MAC ", ("audio/x-ape",), (".ape",), demuxer="ape"),
+    Format("wv", "WavPack", rb"wvpk", ("audio/x-wavpack",), (".wv",), demuxer="wv"),
+    Format("tta", "True Audio", rb"TTA1", ("audio/x-tta",), (".tta",), demuxer="tta"),
+    Format("mpc", "Musepack", rb"MPCK|MP\+", ("audio/x-musepack",), (".mpc",), demuxer="mpc8"),
+    Format("dsf", "DSF", rb"DSD ", ("audio/x-dsf",), (".dsf",), demuxer="dsf"),
+    Format("amr", "AMR", rb"#!AMR", ("audio/amr",), (".amr", ".awb"), demuxer="amr"),
+    Format("dts", "DTS", rb"\x7f\xfe\x80\x01", ("audio/vnd.dts",), (".dts",), demuxer="dts"),
+    Format(
+        "rm",
+        "RealAudio",
+        rb"\.RMF|\.ra\xfd",
+        ("audio/x-pn-realaudio",),
+        (".ra", ".rm"),
+        demuxer="rm",
+    ),
+    Format("voc", "Creative Voice", rb"Creative Voice File", (), (".voc",), demuxer="voc"),
+    Format("flv", "Flash video", rb"FLV\x01", (), (".flv",), demuxer="flv"),
+    Format("avi", "AVI", rb"RIFF[\0-\xff]{4}AVI ", (), (".avi",), demuxer="avi"),
+    Format(
+        "ts", "MPEG transport stream", rb"\x47[\0-\xff]{187}\x47", (), (".ts",), demuxer="mpegts"
+    ),
+)
+
+#: Media types that say nothing of the container.
+_UNTOLD: Final = ("application/octet-stream", "binary/octet-stream", "audio/x-unknown")
+
+BY_NAME: Final = {row.name: row for row in FORMATS}
+AUDIO_SUFFIXES: Final = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
+CONTAINER_TYPES: Final = frozenset(
+    (*_UNTOLD, *(media_type for row in FORMATS for media_type in row.media_types))
+)
+WRITTEN: Final[dict[str, tuple[str, str]]] = {
+    row.name: row.written for row in FORMATS if row.written
+}
+#: What ffmpeg may try where no row fits. No playlists: those name other files.
+DEMUXERS: Final = tuple(sorted({row.demuxer for row in FORMATS if row.demuxer}))
+#: In errors and texts.
+HEARD_HERE: Final = tuple(row.title for row in FORMATS if row.walk)
+
+_SIGNATURES: Final = {row.name: re.compile(row.signature) for row in FORMATS}
+#: Containers that are told by their first bytes wherever they stand: long enough signatures.
+_ANYWHERE: Final = re.compile(
+    b"|".join(BY_NAME[name].signature for name in ("wav", "aiff", "caf", "w64"))
+    + rb"|fLaC[\0\x80]\0\0\x22|OggS\0[\x02\x06]|\.snd\0\0[\0-\xff][\0-\xff]{6}\0\0\0"
+)
+
+
+def media_type(name: str) -> str:
+    """Return the content type that messages of a format are sent with."""
+    return BY_NAME[name].media_types[0]
+
+
+def candidates(head: bytes) -> Iterator[Format]:
+    """Yield the formats that begin with these bytes, by their signatures alone."""
+    return (row for row in FORMATS if _SIGNATURES[row.name].match(head))
+
+
+def first_signature(data: bytes, start: int = 0) -> int | None:
+    """Return where a container that is sure begins; of the MPEG frames only the walk is sure."""
+    found = _ANYWHERE.search(data, start)
+    return found.start() if found else None

@@ -1,0 +1,254 @@
+"""Events to any number of readers, each at its own pace, none of them waited for.
+
+An event is written once, whoever reads it. Readers that asked for the same share their bytes; a
+reader holds references to them, of bounded size: one that falls behind further is dropped.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas import GenrePrediction
+from services.gateway.cursor import Layout, Partition
+from services.gateway.events import Event, block, status
+
+#: What is kept for those who come back, and for how long at most.
+RING_BYTES: Final = 24 * 1024 * 1024
+#: A reader that is behind by more is dropped.
+READER_BYTES: Final = 1024 * 1024
+#: Events of so long go out together; with many readers of a longer time, to write less often.
+_TICK_SECONDS: Final = 0.02
+_BUSY_TICK_SECONDS: Final = 0.2
+_MANY_READERS: Final = 100
+_FOLLOWED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a reader asks for.
+
+    Attributes
+    ----------
+    kinds
+        Of events.
+    streams
+        Their streams; ``None`` for all.
+    """
+
+    kinds: frozenset[str]
+    streams: frozenset[str] | None = None
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether an event is among it."""
+        if event.kind == "status":
+            return True
+        return event.kind in self.kinds and (
+            self.streams is None or event.stream_id in self.streams
+        )
+
+
+class Reader:
+    """One who reads events; holds what was not written to it yet."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._wake = asyncio.Event()
+        self.closed: str | None = None
+
+    def offer(self, data: bytes) -> bool:
+        """Add bytes; ``False`` when it holds too many already."""
+        if self._size + len(data) > READER_BYTES and self._waiting:
+            return False
+        self._waiting.append(data)
+        self._size += len(data)
+        self._wake.set()
+        return True
+
+    def close(self, reason: str) -> None:
+        """Let it end, and say why; what it holds is not written any more."""
+        self._waiting.clear()
+        self._size = 0
+        self.closed = self.closed or reason
+        self._wake.set()
+
+    async def take(self, seconds: float) -> bytes:
+        """Return what waits, ``b""`` when nothing came for so long or it is closed."""
+        if not self._waiting and not self.closed:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                return b""
+        self._wake.clear()
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        return data
+
+
+@dataclass(slots=True)
+class _Group:
+    """Readers of one selection, and what goes to them at the next tick."""
+
+    selection: Selection
+    readers: set[Reader] = field(default_factory=set)
+    pending: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Events of one message, for those who come back."""
+
+    partition: Partition
+    offset: int
+    events: tuple[tuple[Event, bytes], ...]
+    size: int
+
+
+class Hub:
+    """Gives events to readers, and keeps the latest.
+
+    Parameters
+    ----------
+    dropped
+        Called with the reason for each reader that is dropped.
+    """
+
+    def __init__(self, dropped: Callable[[str], None] = lambda _: None) -> None:
+        self._dropped = dropped
+        self._groups: dict[Selection, _Group] = {}
+        self._followers: dict[str, set[asyncio.Queue[GenrePrediction]]] = {}
+        self._ring: deque[_Kept] = deque()
+        self._ring_bytes = 0
+        self._ring_start: dict[Partition, int] = {}
+        self._tick: asyncio.TimerHandle | None = None
+        self.layout = Layout(())
+        self.offsets: dict[Partition, int] = {}
+
+    @property
+    def readers(self) -> int:
+        """Number of readers."""
+        return sum(len(group.readers) for group in self._groups.values())
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        """Take up the place from which messages come; what was kept before is forgotten."""
+        self.layout = Layout(tuple(offsets))
+        self.offsets = dict(offsets)
+        self._ring.clear()
+        self._ring_bytes = 0
+        self._ring_start = dict(offsets)
+
+    def publish(self, partition: Partition, offset: int, events: list[Event]) -> None:
+        """Tell the events of one message."""
+        self.offsets[partition] = offset + 1
+        if not events:
+            return
+        cursor = self.layout.encode(self.offsets)
+        blocks = tuple((event, block(event, cursor)) for event in events)
+        self._keep(_Kept(partition, offset, blocks, sum(len(data) for _, data in blocks)))
+        for event, data in blocks:
+            self._hand_out(event, data)
+
+    def tell(self, event: Event) -> None:
+        """Tell an event that is in no topic: it is not kept."""
+        self._hand_out(event, block(event, None))
+
+    def _hand_out(self, event: Event, data: bytes) -> None:
+        for group in self._groups.values():
+            if group.selection.wants(event):
+                group.pending.append(data)
+        if event.prediction:
+            for queue in self._followers.get(event.stream_id, ()):
+                if not queue.full():
+                    queue.put_nowait(event.prediction)
+        if self._tick is None and self._groups:
+            many = self.readers > _MANY_READERS
+            seconds = _BUSY_TICK_SECONDS if many else _TICK_SECONDS
+            self._tick = asyncio.get_running_loop().call_later(seconds, self._flush)
+
+    def _flush(self) -> None:
+        self._tick = None
+        for group in self._groups.values():
+            self._flush_group(group)
+
+    def _flush_group(self, group: _Group) -> None:
+        if not group.pending:
+            return
+        data = b"".join(group.pending)
+        group.pending.clear()
+        for reader in [reader for reader in group.readers if not reader.offer(data)]:
+            group.readers.discard(reader)
+            reader.close("slow")
+            self._dropped("slow")
+
+    def _keep(self, kept: _Kept) -> None:
+        self._ring.append(kept)
+        self._ring_bytes += kept.size
+        while self._ring_bytes > RING_BYTES:
+            oldest = self._ring.popleft()
+            self._ring_bytes -= oldest.size
+            self._ring_start[oldest.partition] = oldest.offset + 1
+
+    def join(self, selection: Selection) -> Reader:
+        """Add a reader of what comes from now on."""
+        group = self._groups.setdefault(selection, _Group(selection))
+        self._flush_group(group)
+        reader = Reader()
+        group.readers.add(reader)
+        return reader
+
+    def leave(self, selection: Selection, reader: Reader) -> None:
+        """Take a reader off."""
+        group = self._groups.get(selection)
+        if group:
+            group.readers.discard(reader)
+            if not group.readers:
+                del self._groups[selection]
+
+    def is_kept(self, offsets: Mapping[Partition, int]) -> bool:
+        """Tell whether all events from these offsets on are kept."""
+        return all(offsets[tp] >= start for tp, start in self._ring_start.items())
+
+    def is_ahead(self, offsets: Mapping[Partition, int]) -> bool:
+        """Tell whether an offset lies behind what was read: the topics were made anew."""
+        return any(offsets[tp] > here for tp, here in self.offsets.items())
+
+    def kept(self, offsets: Mapping[Partition, int], selection: Selection) -> Iterator[bytes]:
+        """Yield what is kept from these offsets on."""
+        for kept in self._ring:
+            if kept.offset >= offsets[kept.partition]:
+                for event, data in kept.events:
+                    if selection.wants(event):
+                        yield data
+
+    def follow(self, stream_id: str) -> "asyncio.Queue[GenrePrediction]":
+        """Return a queue of the predictions of one stream from now on."""
+        queue: asyncio.Queue[GenrePrediction] = asyncio.Queue(_FOLLOWED)
+        self._followers.setdefault(stream_id, set()).add(queue)
+        return queue
+
+    def unfollow(self, stream_id: str, queue: "asyncio.Queue[GenrePrediction]") -> None:
+        """End a queue that `follow` gave."""
+        queues = self._followers.get(stream_id, set())
+        queues.discard(queue)
+        if not queues:
+            self._followers.pop(stream_id, None)
+
+    def close(self, reason: str) -> None:
+        """Let all readers end."""
+        for group in self._groups.values():
+            for reader in group.readers:
+                reader.close(reason)
+        self._groups.clear()
+
+
+def goodbye(reason: str) -> bytes:
+    """Write the last event of a reader that is dropped."""
+    texts = {
+        "slow": "you read more slowly than events come: connect again with Last-Event-ID",
+        "restart": "the gateway stops: connect again in a moment",
+    }
+    return block(status({"state": "dropped", "reason": reason, "text": texts[reason]}), None)

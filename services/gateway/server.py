@@ -1,0 +1,155 @@
+"""Run the gateway: uvicorn, with deadlines and limits for connections that bring nothing."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any, Final
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from schemas.errors import SettingsError
+from services.gateway.access import Access, is_loopback
+from services.gateway.app import create_app
+from services.gateway.board import Board
+from services.gateway.counting import Counters
+from services.gateway.feed import Feed
+from services.gateway.hub import Hub
+from services.gateway.replay import Replay
+from services.gateway.state import Gateway
+from services.gateway.tokens import TokenCheck
+from services.kafka.clients import chunk_producer
+from services.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: From a connection, or the end of an answer, to the end of the next request's headers.
+HEADER_SECONDS: Final = 10.0
+MAX_HEADER_BYTES: Final = 32 * 1024
+#: Connections beside those of readers of events.
+_SPARE_CONNECTIONS: Final = 500
+_STOP_SECONDS: Final = 2
+_MAX_SOCKET_MESSAGE: Final = 1024 * 1024
+
+
+class PunctualProtocol(H11Protocol):
+    """uvicorn's protocol, for clients that are slow or many.
+
+    uvicorn waits for ever for the headers of a first request, and takes any number of connections.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, if there is room."""
+        if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        if self.flow:  # else there was no room
+            self._forget()
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; headers that have begun must end in time."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._forget()
+        elif self._deadline is None:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _forget(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Server(uvicorn.Server):
+    """A server whose readers of events end when it stops."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Say goodbye, then stop."""
+        self._hub.close("restart")
+        await super().shutdown(sockets)
+
+
+def create_gateway(settings: Settings) -> Gateway:
+    """Make the parts of a gateway.
+
+    Raises
+    ------
+    SettingsError
+        It would be open to other machines without a token.
+    """
+    token = settings.token.get_secret_value() if settings.token else None
+    if token is None and not is_loopback(settings.gateway_host):
+        raise SettingsError(
+            f"GENRESTREAM_GATEWAY_HOST={settings.gateway_host} lets other machines in: set "
+            "GENRESTREAM_TOKEN to a secret of 16 characters or more, or use 127.0.0.1"
+        )
+    counters, board = Counters(), Board()
+    hub = Hub(lambda reason: counters.dropped.labels(reason).inc())
+    feed = Feed(settings, board, hub, observe_delay=counters.delay.observe)
+    access = Access(TokenCheck(token), settings.gateway_origins)
+    return Gateway(settings, access, board, hub, feed, Replay(settings), counters)
+
+
+async def serve(gateway: Gateway) -> None:
+    """Serve until a signal.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers at the start.
+    SettingsError
+        The port cannot be bound.
+    """
+    settings = gateway.settings
+    async with chunk_producer(settings) as producer:
+        gateway.producer = producer
+        server = Server(_configuration(gateway), gateway.hub)
+        reading = asyncio.create_task(gateway.feed.run())
+        try:
+            await server.serve()
+        except SystemExit as error:
+            raise SettingsError(
+                f"GENRESTREAM_GATEWAY_PORT={settings.gateway_port} on "
+                f"GENRESTREAM_GATEWAY_HOST={settings.gateway_host} cannot be served: choose "
+                "another port"
+            ) from error
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+
+def _configuration(gateway: Gateway) -> uvicorn.Config:
+    settings = gateway.settings
+    return uvicorn.Config(
+        create_app(gateway),
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        http=PunctualProtocol,
+        ws_max_size=_MAX_SOCKET_MESSAGE,
+        ws_per_message_deflate=False,
+        limit_concurrency=settings.gateway_readers + _SPARE_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        lifespan="off",
+        backlog=1024,
+    )

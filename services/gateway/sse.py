@@ -1,0 +1,139 @@
+"""Server-Sent Events: one answer that goes on until the reader leaves or is dropped."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from services.gateway.cursor import Partition
+from services.gateway.events import block, retell, status
+from services.gateway.feed import now_ms
+from services.gateway.hub import Hub, Selection, goodbye
+from services.gateway.replay import MAX_MESSAGES, count_messages
+from services.gateway.state import Gateway
+
+_HEARTBEAT_SECONDS: Final = 15.0
+#: A write that takes longer means that the other side does not read.
+_WRITE_SECONDS: Final = 10.0
+_RETRY_MS: Final = (1_000, 4_000)
+_BLOCKS_A_WRITE: Final = 100
+_HEARTBEAT: Final = b": heartbeat\n\n"
+_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class EventStream(Response):
+    """Sends events to one reader.
+
+    Parameters
+    ----------
+    gateway
+        Where they come from.
+    selection
+        Which.
+    begin
+        Offsets to begin with; ``None`` for what comes from now on.
+    """
+
+    def __init__(
+        self, gateway: Gateway, selection: Selection, begin: Mapping[Partition, int] | None
+    ) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._selection = selection
+        self._begin = begin
+        self._late: list[bytes] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the reader leaves, is dropped or the gateway stops."""
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        self._gateway.counters.readers.inc()
+        leaving = asyncio.create_task(_until_left(receive))
+        sending = asyncio.create_task(self._send_all(send))
+        try:
+            await asyncio.wait([leaving, sending], return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        except TimeoutError:
+            self._gateway.counters.dropped.labels("stalled").inc()
+            scope.get("genrestream.abort", lambda: None)()
+        finally:
+            self._gateway.counters.readers.dec()
+            for task in (leaving, sending):
+                task.cancel()
+            await asyncio.wait([leaving, sending])
+
+    async def _send_all(self, send: Send) -> None:
+        async for data in self._blocks():
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        async with asyncio.timeout(_WRITE_SECONDS):
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _blocks(self) -> AsyncIterator[bytes]:
+        gateway, hub = self._gateway, self._gateway.hub
+        yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
+        yield block(status(gateway.feed.status()), None)
+        async for data in self._missed(hub):
+            yield data
+        reader = hub.join(self._selection)
+        try:
+            for data in _joined(self._late):
+                yield data
+            self._late = []
+            while reader.closed is None:
+                yield await reader.take(_HEARTBEAT_SECONDS) or _HEARTBEAT
+            yield goodbye(reader.closed)
+        finally:
+            hub.leave(self._selection, reader)
+
+    async def _missed(self, hub: Hub) -> AsyncIterator[bytes]:
+        """Yield what came since the reader left: from the log first, then what is kept."""
+        begin = self._begin
+        if begin is None:
+            return
+        if hub.is_ahead(begin) or count_messages(begin, hub.offsets) > MAX_MESSAGES:
+            yield _reset()
+            return
+        if not hub.is_kept(begin):
+            begin_now = dict(hub.offsets)
+            async for data in self._from_log(begin, begin_now):
+                yield data
+            begin = begin_now
+        if hub.is_kept(begin):
+            self._late = list(hub.kept(begin, self._selection))
+        else:
+            yield _reset()
+
+    async def _from_log(
+        self, begin: Mapping[Partition, int], end: Mapping[Partition, int]
+    ) -> AsyncIterator[bytes]:
+        """Yield events that are not kept: what they say of rows is what holds now."""
+        gateway, offsets = self._gateway, dict(begin)
+        async for message in gateway.replay.messages(begin, end):
+            offsets[message.role, message.partition] = message.offset + 1
+            event_id = gateway.hub.layout.encode(offsets)
+            for event in retell(gateway.board, message, now_ms()):
+                if self._selection.wants(event):
+                    yield block(event, event_id)
+
+
+def _joined(blocks: list[bytes]) -> Iterator[bytes]:
+    for first in range(0, len(blocks), _BLOCKS_A_WRITE):
+        yield b"".join(blocks[first : first + _BLOCKS_A_WRITE])
+
+
+def _reset() -> bytes:
+    text = "too much was missed to send it again: load anew"
+    return block(status({"state": "reset", "text": text}), None)
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
