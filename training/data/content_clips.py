@@ -28,7 +28,7 @@ KINDS: Final = ("music", "speech", "environment", "crowd")
 SPEECH_OVER_MUSIC: Final = (10, 5, 0, -5)
 #: Speech or music to other sound, in dB.
 OVER_ENVIRONMENT: Final = (10, 0)
-_MIXTURES: Final = 130
+MIXTURES: Final = 130
 _WINDOWS_PER_CLIP: Final = 4
 #: Windows of silence and faint noise on each side.
 _QUIET: Final = 60
@@ -157,7 +157,9 @@ def _clips_of(folder: Path, source: Source) -> Iterator[Clip]:
             yield Clip(f"{source.name}/{file.track}", source, samples[:CLIP])
 
 
-def windows(clips: Sequence[Clip], seed: int = 0) -> Iterator[LabelledWindow]:
+def windows(
+    clips: Sequence[Clip], seed: int = 0, mixtures: int = MIXTURES
+) -> Iterator[LabelledWindow]:
     """Yield windows of the clips, then of mixtures; the same for the same seed."""
     for clip in clips:
         voiced = voiced_frames(clip.samples) if clip.source.kind == "speech" else None
@@ -174,10 +176,10 @@ def windows(clips: Sequence[Clip], seed: int = 0) -> Iterator[LabelledWindow]:
     for held_back in (False, True):
         side = [clip for clip in clips if clip.source.held_back == held_back]
         for ratio in SPEECH_OVER_MUSIC:
-            yield from _mixtures(side, "speech", "music", ratio, _MIXTURES, random)
+            yield from _mixtures(side, "speech", "music", ratio, mixtures, random)
         for ratio in OVER_ENVIRONMENT:
             for upper in ("speech", "music"):
-                yield from _mixtures(side, upper, "environment", ratio, _MIXTURES // 2, random)
+                yield from _mixtures(side, upper, "environment", ratio, mixtures // 2, random)
 
 
 def _quiet(random: np.random.Generator) -> Iterator[LabelledWindow]:
