@@ -22,8 +22,14 @@ from services.classifier.model import load_model, require_feature_set
 from services.extractor.agent import create_extractor, create_recipe
 from services.extractor.state import Recipe
 from services.kafka.group_lag import LagReader
+from services.kafka.groups import changelog, classifier_group, extractor_group
 from services.kafka.stream_worker import StreamWorker
-from services.kafka.topics import Topics, check_equal_partitions, require_topics
+from services.kafka.topics import (
+    Topics,
+    check_equal_partitions,
+    create_changelog,
+    require_topics,
+)
 from services.kafka.watch import SILENCE_SECONDS, Watch
 from services.observing.liveness import Health
 from services.observing.logs import log_configuration
@@ -62,7 +68,9 @@ def run_extractor(settings: Settings) -> None:
         check_content()
     warm = threading.Event()
     threading.Thread(target=_warm_up, args=(recipe, warm), daemon=True).start()
-    _run(settings, "chunks", lambda count: create_extractor(settings, recipe, count), warm.is_set)
+    states = changelog(extractor_group(settings), "extractor")
+    create = partial(create_extractor, settings, recipe)
+    _run(settings, "chunks", states, create, warm.is_set)
 
 
 def run_classifier(settings: Settings) -> None:
@@ -70,7 +78,8 @@ def run_classifier(settings: Settings) -> None:
     model = load_model(settings.model_path)
     require_feature_set(model, settings.feature_sets)
     create = partial(create_classifier, settings, model)
-    _run(settings, "features", create, lambda: True)  # loading a model runs it
+    states = changelog(classifier_group(settings, model.metadata.name), "classifier")
+    _run(settings, "features", states, create, lambda: True)  # loading a model runs it
 
 
 def _warm_up(recipe: Recipe, done: threading.Event) -> None:
@@ -109,6 +118,7 @@ def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
 def _run(
     settings: Settings,
     source: str,
+    states: str,
     create: Callable[[int], StreamWorker],
     is_warm: Callable[[], bool],
 ) -> None:
@@ -117,6 +127,7 @@ def _run(
     partitions = asyncio.run(require_topics(settings, needed))
     check_equal_partitions(topics, partitions)
     count = partitions[getattr(topics, source)]
+    asyncio.run(create_changelog(settings, states, count))
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
     sys.setswitchinterval(_SWITCH_SECONDS)
     stream_worker = create(count)

@@ -1,5 +1,7 @@
 """Names of the consumer groups, which are the prefixes of their changelogs, too."""
 
+from pathlib import Path
+
 from services.settings import Settings
 
 
@@ -34,3 +36,15 @@ def recorder_group(settings: Settings) -> str:
 def notifier_group(settings: Settings) -> str:
     """Return the name of the notifiers' group."""
     return f"{settings.topic_prefix}genrestream-notifier"
+
+
+def changelogs(settings: Settings) -> tuple[str, str]:
+    """Name the changelogs of the extractors, and of the classifiers of the model of the settings.
+
+    A model from a file is taken to have its file's name; its worker creates what is missing.
+    """
+    model = Path(settings.model).stem if settings.model.endswith(".onnx") else settings.model
+    return (
+        changelog(extractor_group(settings), "extractor"),
+        changelog(classifier_group(settings, model), "classifier"),
+    )

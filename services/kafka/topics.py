@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError, for_code
 
 from services.kafka.errors import BrokerError
+from services.kafka.groups import changelogs
 from services.kafka.security import client_options, explain_refusal
 from services.settings import MAX_MESSAGE_BYTES, Settings
 
@@ -117,7 +118,7 @@ async def _wait_for_brokers(client: AIOKafkaAdminClient) -> None:
 
 
 async def create_topics(settings: Settings) -> dict[str, int]:
-    """Create the topics that do not exist yet.
+    """Create the topics that do not exist yet, and the changelogs of the services.
 
     Returns
     -------
@@ -136,7 +137,46 @@ async def create_topics(settings: Settings) -> dict[str, int]:
             await _create(admin, missing, settings)
         partitions = await count_partitions(admin, topics.all)
     check_equal_partitions(topics, partitions)
+    for name in changelogs(settings):
+        await create_changelog(settings, name, partitions[topics.chunks])
     return partitions
+
+
+async def create_changelog(settings: Settings, name: str, partitions: int) -> None:
+    """Create a changelog topic, if it does not exist, before any worker joins the group.
+
+    A worker whose view of the topics is older than it would leave it out of the assignment.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, it refuses, or the topic has another number of partitions.
+    """
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            topic = NewTopic(
+                name,
+                partitions,
+                settings.replication_factor,
+                topic_configs={**_configs(name, settings), "cleanup.policy": "compact"},
+            )
+            _check_created(await admin.create_topics([topic]))
+        count = await _known_partitions(admin, name)
+    if count != partitions:
+        raise BrokerError(
+            f"{name} has {count} partitions, the topic that it belongs to {partitions}: "
+            "give them equally many"
+        )
+
+
+async def _known_partitions(admin: AIOKafkaAdminClient, name: str) -> int:
+    """Wait until the broker tells of a topic; return the number of its partitions."""
+    deadline = time.monotonic() + _REGISTRATION_SECONDS
+    while not (count := (await count_partitions(admin, [name]))[name]):
+        if time.monotonic() > deadline:
+            raise BrokerError(f"topic {name} was created, and the broker does not tell of it")
+        await asyncio.sleep(_REGISTRATION_POLL_SECONDS)
+    return count
 
 
 async def create_replay_topic(settings: Settings) -> None:

@@ -192,4 +192,4 @@ def test_a_crash_at_each_act(core: Any, log: list[Record], come: int) -> None:
     for acts in range(40):
         rounds: list[Any] = [("come", come), ("process", 0), ("checkpoint", 0)] * 3
         crashes += check(core, log, [("crash", acts), *rounds]).crashes
-    assert crashes > 5
+    assert crashes >= 5
