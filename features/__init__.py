@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         level_dbfs,
         resample,
         split,
+        split_blocks,
         window_length,
     )
 
@@ -46,6 +47,7 @@ __all__ = [
     "read_file",
     "resample",
     "split",
+    "split_blocks",
     "window_length",
 ]
 

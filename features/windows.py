@@ -5,7 +5,7 @@ chunks nor what came before decide any of its samples, and a stream can be taken
 window by reading its audio from there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +89,29 @@ def split(
     for index, samples in enumerate(windows):
         start = index * length / audio.sample_rate
         yield Window(index, start, Audio(samples, audio.sample_rate))
+
+
+def split_blocks(
+    blocks: Iterable[Samples],
+    sample_rate: int,
+    window_seconds: float,
+    min_seconds: float = MIN_WINDOW_SECONDS,
+) -> Iterator[Window]:
+    """Cut a recording that comes in blocks [shape=(n,) each] as `split` cuts a whole one.
+
+    No more than a block and a window are in memory.
+    """
+    length = window_length(window_seconds, sample_rate)
+    pieces: tuple[Samples, ...] = ()
+    index = 0
+    for block in blocks:
+        windows, pieces = cut((*pieces, block), length)
+        for samples in windows:
+            yield Window(index, index * length / sample_rate, Audio(samples, sample_rate))
+            index += 1
+    rest = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    if len(rest) and len(rest) >= min_seconds * sample_rate:
+        yield Window(index, index * length / sample_rate, Audio(rest, sample_rate))
 
 
 def resample(audio: Audio, sample_rate: int) -> Samples:

@@ -4,6 +4,8 @@ Failures are `schemas.errors.AudioError`, with the value, the limit and the reme
 """
 
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,7 @@ from schemas.errors import CorruptAudio, UnsupportedAudio
 
 #: Longest file that is read whole.
 MAX_FILE_SECONDS: Final = 86_400.0
+_COPY_BYTES: Final = 1 << 20
 
 
 def decode(
@@ -84,8 +87,8 @@ def read_file(path: Path, *, max_seconds: float = MAX_FILE_SECONDS) -> Audio:
     OSError
         The file cannot be opened.
     """
-    with path.open("rb") as file:
-        return _decode_container(file, max_seconds, allow_ffmpeg=True)
+    with path.open("rb") as file, _seekable(file) as source:
+        return _decode_container(source, max_seconds, allow_ffmpeg=True)
 
 
 @contextmanager
@@ -99,8 +102,24 @@ def open_file(path: Path, *, max_seconds: float = MAX_FILE_SECONDS) -> Iterator[
     OSError
         It cannot be opened.
     """
-    with path.open("rb") as file, open_recording(file, max_seconds=max_seconds) as recording:
+    with (
+        path.open("rb") as file,
+        _seekable(file) as source,
+        open_recording(source, max_seconds=max_seconds) as recording,
+    ):
         yield recording
+
+
+@contextmanager
+def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Return a file as it is, and a copy on disk of what comes through a pipe."""
+    if file.seekable():
+        yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy, _COPY_BYTES)
+        copy.seek(0)
+        yield copy
 
 
 def mono_blocks(recording: Recording) -> Iterator[Samples]:

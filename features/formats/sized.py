@@ -57,7 +57,7 @@ def _walk(
 
     def walk(source: Source, position: int, end: int, survey: Survey) -> int:
         stated = find_end(source, position, end)
-        if stated is None or not position + smallest < stated < end:
+        if stated is None or not position + smallest < stated <= end:
             stated = other_container(source, position + 4, end)
         whole = source
         if position or stated != end:

@@ -205,10 +205,19 @@ DEMUXERS: Final = tuple(sorted({row.demuxer for row in FORMATS if row.demuxer}))
 HEARD_HERE: Final = tuple(row.title for row in FORMATS if row.walk)
 
 _SIGNATURES: Final = {row.name: re.compile(row.signature) for row in FORMATS}
-#: Containers that are told by their first bytes wherever they stand: long enough signatures.
-_ANYWHERE: Final = re.compile(
-    b"|".join(BY_NAME[name].signature for name in ("wav", "aiff", "caf", "w64"))
-    + rb"|fLaC[\0\x80]\0\0\x22|OggS\0[\x02\x06]|\.snd\0\0[\0-\xff][\0-\xff]{6}\0\0\0"
+#: Containers that are told by their first bytes wherever they stand: what to look for, how far
+#: behind the start it is, and the whole signature.
+_ANYWHERE: Final = tuple(
+    (literal, offset, re.compile(signature))
+    for literal, offset, signature in (
+        (b"WAVE", 8, BY_NAME["wav"].signature),
+        (b"AIF", 8, BY_NAME["aiff"].signature),
+        (b"caff\0\x01", 0, BY_NAME["caf"].signature),
+        (b"riff\x2e\x91", 0, BY_NAME["w64"].signature),
+        (b"fLaC", 0, rb"fLaC[\0\x80]\0\0\x22"),
+        (b"OggS\0", 0, rb"OggS\0[\x02\x06]"),
+        (b".snd\0\0", 0, rb"\.snd\0\0[\0-\xff][\0-\xff]{6}\0\0\0"),
+    )
 )
 
 
@@ -222,7 +231,16 @@ def candidates(head: bytes) -> Iterator[Format]:
     return (row for row in FORMATS if _SIGNATURES[row.name].match(head))
 
 
-def first_signature(data: bytes, start: int = 0) -> int | None:
+def first_signature(data: bytes) -> int | None:
     """Return where a container that is sure begins; of the MPEG frames only the walk is sure."""
-    found = _ANYWHERE.search(data, start)
-    return found.start() if found else None
+    places = [_first(data, *wanted) for wanted in _ANYWHERE]
+    return min((place for place in places if place is not None), default=None)
+
+
+def _first(data: bytes, literal: bytes, offset: int, signature: re.Pattern[bytes]) -> int | None:
+    place = data.find(literal)
+    while place >= 0:
+        if place >= offset and signature.match(data, place - offset):
+            return place - offset
+        place = data.find(literal, place + 1)
+    return None

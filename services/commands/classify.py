@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ class FileAnswer:
     path: Path
     prediction: GenrePrediction | None
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def classify(settings: Settings, request: ClassifyRequest) -> int:
@@ -60,10 +62,11 @@ def classify(settings: Settings, request: ClassifyRequest) -> int:
     FileNotFoundError
         A path does not exist, or no audio is in it.
     """
-    files = [file for path in request.paths for file in audio_files(path)]
+    stderr = Console(stderr=True)
+    report = partial(stderr.print, style="yellow", markup=False, soft_wrap=True)
+    files = [file for path in request.paths for file in audio_files(path, report)]
     classifier = create_file_classifier(settings)  # before any process: errors come once
     answers: list[FileAnswer] = []
-    stderr = Console(stderr=True)
     with progress_bar(stderr) as progress, _mapper(settings, classifier, files, request) as mapped:
         for answer in progress.track(mapped, total=len(files), description="classifying"):
             answers.append(answer)
@@ -140,7 +143,8 @@ def create_file_classifier(settings: Settings) -> FileClassifier:
 def answer_file(classifier: FileClassifier, path: Path) -> FileAnswer:
     """Label one file; a file that cannot be used is an answer too."""
     try:
-        return FileAnswer(path, classifier.classify(path))
+        prediction, notes = classifier.hear(path)
+        return FileAnswer(path, prediction, notes=notes)
     except (AudioError, OSError) as error:
         return FileAnswer(path, None, str(error))
 
@@ -181,6 +185,10 @@ def _print(answer: FileAnswer, request: ClassifyRequest, stderr: Console) -> Non
         _write(f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}  [{others}]")
     if answer.error:
         stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False, soft_wrap=True)
+    elif answer.notes:
+        more = f" (and {len(answer.notes) - 1} more)" if len(answer.notes) > 1 else ""
+        text = f"{answer.path}: {answer.notes[0]}{more}"
+        stderr.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def _to_json(answer: FileAnswer, request: ClassifyRequest) -> dict[str, Any]:

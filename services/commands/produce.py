@@ -6,7 +6,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 from features import check_shape
 from schemas import AudioChunk, to_milliseconds
 from schemas.codec import MAX_STREAM_ID_BYTES
-from schemas.errors import SettingsError, UnsupportedAudio
+from schemas.errors import AudioError, CorruptAudio, SettingsError, UnsupportedAudio
 from services.console.audio_chunks import (
     LARGEST_RAW_BYTES,
     Codec,
@@ -113,9 +113,7 @@ async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path
         root = Path(source)
         for file in audio_files(root):
             name = file.stem if root.is_file() else str(file.relative_to(root).with_suffix(""))
-            if name in streams:
-                raise SettingsError(f"{streams[name]} and {file} would share the stream id {name}")
-            streams[name] = file
+            streams[_free_name(name, file, streams)] = file
     if request.stream_id:
         if len(streams) != 1:
             raise SettingsError(f"--stream-id names one stream, but there are {len(streams)} files")
@@ -126,6 +124,15 @@ async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path
             "with a time of its own"
         )
     return streams
+
+
+def _free_name(name: str, file: Path, taken: Container[str]) -> str:
+    """Return a stream id that no other file has: with its suffix or folder where need be."""
+    names = (name, f"{name}{file.suffix}", f"{file.parent.name}/{name}", str(file))
+    for free in names:
+        if free not in taken:
+            return free
+    raise SettingsError(f"{file} is named twice: name each file once")
 
 
 async def _pcm_chunks(
@@ -196,6 +203,27 @@ def _parse_pcm(text: str) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
+def _durations(streams: dict[str, Path]) -> tuple[dict[str, float], list[AudioError]]:
+    """Return how long the files are, and what is wrong with those that cannot be read."""
+    durations: dict[str, float] = {}
+    broken: list[AudioError] = []
+    for name, file in streams.items():
+        try:
+            durations[name] = duration(file)
+        except AudioError as error:
+            broken.append(error)
+    return durations, broken
+
+
+def _not_sent(broken: list[AudioError], files: int) -> AudioError:
+    if files == 1:
+        return broken[0]
+    reasons = "\n".join(map(str, broken))
+    return CorruptAudio(
+        f"{len(broken)} of {files} files were not sent, all others were:\n{reasons}"
+    )
+
+
 class _Sender:
     """Sends chunks with a progress bar, a bounded number of them on their way."""
 
@@ -211,13 +239,12 @@ class _Sender:
 
     async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> None:
         """Send files one after the other; in real time all at once."""
-        durations = {name: duration(file) for name, file in streams.items()}
+        durations, broken = _durations(streams)
         with progress_bar(unit="s of audio") as progress:
             total = sum(durations.values())
-            bar = progress.add_task(f"{len(streams)} stream(s)", total=total)
+            bar = progress.add_task(f"{len(durations)} stream(s)", total=total)
             sending = [
-                self._send_file(name, file, request, progress, bar)
-                for name, file in streams.items()
+                self._send_file(name, streams[name], request, progress, bar) for name in durations
             ]
             if self._realtime:
                 await asyncio.gather(*sending)
@@ -225,6 +252,8 @@ class _Sender:
                 for stream in sending:
                     await stream
             await self._delivered()
+        if broken:
+            raise _not_sent(broken, len(streams))
 
     async def _send_file(
         self, name: str, file: Path, request: ProduceRequest, progress: Progress, bar: TaskID

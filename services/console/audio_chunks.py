@@ -1,7 +1,8 @@
 """Cut audio files into messages for ``audio.chunks``, without changing a sample."""
 
 import io
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,25 +29,61 @@ _MAX_FLAC_CHANNELS: Final = 8
 _MAX_VORBIS_RATE: Final = 200_000
 
 
-def audio_files(path: Path) -> list[Path]:
+#: What ``-`` stands for.
+STANDARD_INPUT: Final = Path("/dev/stdin")
+
+
+def audio_files(path: Path, report: Callable[[str], None] | None = None) -> list[Path]:
     """List the audio files of a folder and all below it, sorted; of a file, itself.
+
+    Parameters
+    ----------
+    path
+        A file, a pipe or a folder.
+    report
+        Is told what is left out: hidden files (those of macOS, ``._*``, are no audio), folders
+        that cannot be read, links to folders.
 
     Raises
     ------
     FileNotFoundError
         There is no such file or folder, or no audio in it.
     """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+    if str(path) == "-":
+        return [STANDARD_INPUT]
+    if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
-    found = (p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-    files = sorted(p for p in found if p.is_file())
+    if not path.is_dir():
+        return [path]
+    notes: list[str] = []
+    inside = list(_inside(path, notes))
+    audio = [file for file in inside if file.suffix.lower() in AUDIO_SUFFIXES]
+    files = sorted(file for file in audio if not _is_hidden(file, path))
+    if len(files) < len(audio):
+        notes.append(f"{len(audio) - len(files)} hidden files in {path} are left out")
+    for note in notes if report else ():
+        report(note)  # type: ignore[misc]  # there is one
     if not files:
         raise FileNotFoundError(
             f"no audio in {path}: looked for {', '.join(sorted(AUDIO_SUFFIXES))}"
         )
     return files
+
+
+def _inside(folder: Path, notes: list[str]) -> Iterator[Path]:
+    """Yield all files below a folder, and note what is not looked into."""
+
+    def unreadable(error: OSError) -> None:
+        notes.append(f"{error.filename} cannot be read and is left out: {error.strerror}")
+
+    for place, folders, names in os.walk(folder, onerror=unreadable):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        notes.extend(f"{Path(place, name)} is a link to a folder and is left out" for name in links)
+        yield from (Path(place, name) for name in names if Path(place, name).is_file())
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def duration(path: Path) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from features import feature_set, read_file, split
+from features import feature_set, mono_blocks, open_file, split_blocks
 from schemas import FeatureVector, GenrePrediction, GenreSegment, Origin
 from schemas.errors import AudioTooShort
 from services.classifier.classifier import Answer, Classifier
@@ -30,8 +30,8 @@ class FileClassifier:
     classifier: Classifier
     content: bool = False
 
-    def answers(self, path: Path) -> Iterator[Answer]:
-        """Yield an answer a window of a file, the last one final.
+    def answers(self, path: Path, notes: list[str] | None = None) -> Iterator[Answer]:
+        """Yield an answer a window of a file, the last one final; note what is left out.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class FileClassifier:
             The file cannot be opened.
         """
         score: Score | None = None
-        for row in self._vectors(path):
+        for row in self._vectors(path, notes):
             answer = self.classifier.answer(score, row)
             score = answer.score
             yield answer
@@ -56,17 +56,27 @@ class FileClassifier:
         """Yield the parts of a file as they end; raises as `answers` does."""
         return (segment for answer in self.answers(path) for segment in answer.segments)
 
-    def _vectors(self, path: Path) -> Iterator[FeatureVector]:
+    def _vectors(self, path: Path, notes: list[str] | None) -> Iterator[FeatureVector]:
         """Yield the vectors of a file, one window behind, for the last one is marked final."""
         recipe = feature_set(self.classifier.model.metadata.feature_set)
         origin = Origin(str(path), 0, 0)
         before: FeatureVector | None = None
-        for window in split(read_file(path), recipe.window_seconds):
-            if before:
-                yield before
-            (before,) = feature_vectors(path.stem, origin, window, [recipe], self.content)
+        with open_file(path) as sound:
+            blocks = mono_blocks(sound)
+            for window in split_blocks(blocks, sound.sample_rate, recipe.window_seconds):
+                if before:
+                    yield before
+                (before,) = feature_vectors(path.stem, origin, window, [recipe], self.content)
+            if notes is not None:
+                notes += sound.notes
         if before:
             yield msgspec.structs.replace(before, final=True)
+
+    def hear(self, path: Path) -> tuple[GenrePrediction, tuple[str, ...]]:
+        """Return the answer for a whole file, and what of it was left out; raises as `answers`."""
+        notes: list[str] = []
+        (last,) = deque(self.answers(path, notes), maxlen=1)
+        return last.prediction, tuple(notes)
 
     def classify(self, path: Path) -> GenrePrediction:
         """Return the answer for a whole file: its last prediction; raises as `answers` does."""

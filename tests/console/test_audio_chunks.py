@@ -9,6 +9,7 @@ from schemas.errors import CorruptAudio, UnsupportedAudio
 from services.commands.demo import name_streams
 from services.console.audio_chunks import Codec, audio_files, captured, chunk_file
 from services.settings import MAX_MESSAGE_BYTES
+from tests.audio import encode, tone
 from tests.broker.harness import music
 
 RATE = 22_050
@@ -103,3 +104,22 @@ def test_chunks_say_when_they_were_heard(tmp_path: Path) -> None:
         begun += timed.seconds
     assert len(set(at)) == len(chunks) == 10
     assert begun == pytest.approx(7.3)
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    for name in ("song.mp3", "._song.mp3", ".hidden.wav", "cover.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    said: list[str] = []
+    assert [file.name for file in audio_files(tmp_path, said.append)] == ["song.mp3"]
+    assert said == [
+        f"{tmp_path / 'link'} is a link to a folder and is left out",
+        f"2 hidden files in {tmp_path} are left out",
+    ]
+
+
+def test_an_odd_file_is_sent_whole(tmp_path: Path) -> None:
+    link = encode(tone(2.0, 22_050), 22_050, "OGG")
+    path = tmp_path / "chain.ogg"
+    path.write_bytes(link * 2)
+    assert sum(timed.seconds for timed in chunk_file(path, "s", 1.0)) == 4.0

@@ -16,6 +16,7 @@ from features import (
     level_dbfs,
     resample,
     split,
+    split_blocks,
     window_length,
 )
 from tests.audio import Frames, music, noise, square, tone
@@ -141,3 +142,14 @@ def test_windows_resampled_alone_have_nearly_the_features_of_the_whole_resampled
 )
 def test_levels(samples: Frames, level: float) -> None:
     assert level_dbfs(samples) == pytest.approx(level, abs=0.01)
+
+
+@pytest.mark.parametrize("size", [1, 7, 999, 3_000, 10_000, 65_536])
+def test_windows_of_blocks_are_those_of_the_whole(size: int) -> None:
+    y = np.arange(10_500, dtype=np.float32)
+    blocks = [y[start : start + size] for start in range(0, len(y), size)]
+    whole, found = list(split(Audio(y, 1_000), 3.0)), list(split_blocks(blocks, 1_000, 3.0))
+    assert [w.index for w in found] == [w.index for w in whole] == [0, 1, 2, 3]
+    for one, other in zip(whole, found, strict=True):
+        assert one.start_seconds == other.start_seconds
+        np.testing.assert_array_equal(one.audio.samples, other.audio.samples)

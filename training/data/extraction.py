@@ -62,12 +62,15 @@ def extract_file(file: AudioFile, feature_set: str, window_seconds: float) -> Tr
     rows: list[WindowRow] = []
     error = ""
     try:
-        audio = features.read_file(file.path)
-        for window in features.split(audio, window_seconds):
-            values = recipe.extract(features.resample(window.audio, recipe.sample_rate))
-            rows.append(
-                WindowRow(window.index, window.start_seconds, window.audio.seconds, values.tolist())
-            )
+        with features.open_file(file.path) as sound:
+            blocks = features.mono_blocks(sound)
+            for window in features.split_blocks(blocks, sound.sample_rate, window_seconds):
+                values = recipe.extract(features.resample(window.audio, recipe.sample_rate))
+                rows.append(
+                    WindowRow(
+                        window.index, window.start_seconds, window.audio.seconds, values.tolist()
+                    )
+                )
     except (AudioError, OSError) as broken:
         rows, error = [], str(broken)
     if not rows and not error:
