@@ -1,4 +1,4 @@
-"""An encoded file that is still being uploaded, decoded as it grows, into chunks of raw PCM.
+"""An uploaded file, decoded into chunks of raw PCM.
 
 The bytes lie in a file without a name on disk: memory is bounded whatever is sent. The decoder
 waits where it needs bytes that have not come.
@@ -8,19 +8,18 @@ import io
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from features import check_shape, open_sound
+from features import check_shape, downmix, open_recording
+from features.formats.audio import check_samples
+from features.formats.decode import MAX_FILE_SECONDS
 from schemas import AudioChunk
-from schemas.errors import AudioTooShort, CorruptAudio, InvalidSamples
+from schemas.errors import AudioTooShort
 from services.gateway.pcm import CHUNK_SECONDS, PcmCutter, PcmFormat
 
 #: What 16-bit PCM holds exactly; everything else becomes float32, as the decoder gives it.
 _INTEGERS: Final = frozenset({"PCM_S8", "PCM_U8", "PCM_16"})
-_MAX_AMPLITUDE: Final = 64.0
 _MIN_SECONDS: Final = 1.0
 
 
@@ -80,7 +79,7 @@ class GrowingFile(io.RawIOBase):
         """Return the position."""
         return self._position
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move; to learn the end of an upload of unknown length, wait for it."""
         if whence == io.SEEK_END:
             self._wait(lambda: self._length is not None)
@@ -92,7 +91,7 @@ class GrowingFile(io.RawIOBase):
         self._position = base + offset
         return self._position
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         """Read so many bytes, fewer only at the end."""
         wanted = None if size is None or size < 0 else self._position + size
         self._wait(lambda: wanted is not None and self._written >= wanted)
@@ -120,7 +119,43 @@ class GrowingFile(io.RawIOBase):
         super().close()
 
 
-def decode_growing(file: GrowingFile, stream_id: str, send: Callable[[AudioChunk], None]) -> float:
+@dataclass(slots=True)
+class LastIsFinal:
+    """Sends chunks one late, so that the last one with audio ends the stream.
+
+    An empty message would end it, too, but with a prediction more than the file has windows.
+    """
+
+    cutter: PcmCutter
+    send: Callable[[AudioChunk], None]
+    _held: AudioChunk | None = None
+
+    def add(self, data: bytes) -> None:
+        """Add PCM."""
+        for chunk in self.cutter.add(data):
+            self._send(chunk)
+
+    def _send(self, chunk: AudioChunk) -> None:
+        if self._held:
+            self.send(self._held)
+        self._held = chunk
+
+    def end(self) -> None:
+        """Send what is left, if there was anything."""
+        last = self.cutter.end()
+        if last.data:
+            self._send(last)
+        if self._held:
+            self.send(replace(self._held, final=True))
+
+
+def decode_growing(
+    file: GrowingFile,
+    stream_id: str,
+    send: Callable[[AudioChunk], None],
+    *,
+    allow_ffmpeg: bool,
+) -> float:
     """Decode to the end, and hand over chunks as they come, the last one final.
 
     Parameters
@@ -131,6 +166,8 @@ def decode_growing(file: GrowingFile, stream_id: str, send: Callable[[AudioChunk
         Key of the chunks.
     send
         Takes a chunk, and returns when another may follow.
+    allow_ffmpeg
+        Whether formats that only ffmpeg knows are given to it.
 
     Returns
     -------
@@ -141,44 +178,21 @@ def decode_growing(file: GrowingFile, stream_id: str, send: Callable[[AudioChunk
     AudioError
         It does not decode, or is shorter than a window may be.
     """
-    with open_sound(cast(BinaryIO, file)) as sound:
-        check_shape(sound.samplerate, sound.channels)
-        integers = sound.subtype in _INTEGERS
-        encoding = "s16le" if integers else "f32le"
-        cutter = PcmCutter(stream_id, PcmFormat(sound.samplerate, sound.channels, encoding))
-        frames, total = round(CHUNK_SECONDS * sound.samplerate), 0
-        claimed = sound.frames
+    with open_recording(file, allow_ffmpeg=allow_ffmpeg, max_seconds=MAX_FILE_SECONDS) as recording:
+        rate, channels = recording.sample_rate, recording.channels
+        check_shape(rate, channels)
+        integers = recording.subtype in _INTEGERS
+        dtype, encoding = ("int16", "s16le") if integers else ("float32", "f32le")
+        cutter = LastIsFinal(PcmCutter(stream_id, PcmFormat(rate, channels, encoding)), send)
+        total = 0
         try:
-            while len(block := _read(sound, frames, integers)):
+            for block in recording.chunks(round(CHUNK_SECONDS * rate), dtype):
+                if not integers:
+                    check_samples(downmix(block))
                 total += len(block)
-                for chunk in cutter.add(block.tobytes()):
-                    send(chunk)
+                cutter.add(block.astype(f"<{block.dtype.str[1:]}").tobytes())
         finally:
-            if total:
-                send(cutter.end())
-    return _check_length(total, claimed, sound)
-
-
-def _read(sound: Any, frames: int, integers: bool) -> NDArray[Any]:
-    if integers:
-        block: NDArray[Any] = sound.read(frames, dtype="int16", always_2d=True)
-        return block.astype("<i2", copy=False)
-    block = sound.read(frames, dtype="float32", always_2d=True)
-    peak = float(np.abs(block).max(initial=0.0))
-    if not peak <= _MAX_AMPLITUDE:
-        raise InvalidSamples(
-            f"samples reach {peak:g}, at most {_MAX_AMPLITUDE:g} is accepted: "
-            "float audio has full scale at 1"
-        )
-    return block.astype("<f4", copy=False)
-
-
-def _check_length(total: int, claimed: int, sound: Any) -> float:
-    if not total:
-        raise CorruptAudio("the container holds no audio frames")
-    seconds = total / float(sound.samplerate)
-    if sound.format == "FLAC" and total < claimed < 1 << 62:
-        raise CorruptAudio(f"the audio ends after {total} of {claimed} frames: send it whole")
-    if seconds < _MIN_SECONDS:
-        raise AudioTooShort(f"{seconds:.2f} s are shorter than the shortest window, 1 s")
-    return seconds
+            cutter.end()
+    if total < _MIN_SECONDS * rate:
+        raise AudioTooShort(f"{total / rate:.2f} s are shorter than the shortest window, 1 s")
+    return total / rate

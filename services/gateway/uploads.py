@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
@@ -218,7 +219,8 @@ async def _send_file(
         asyncio.run_coroutine_threadsafe(sender.send(chunk), loop).result()
 
     file = GrowingFile(length)
-    decoding = loop.run_in_executor(_threads, decode_growing, file, stream_id, send)
+    decode = partial(decode_growing, allow_ffmpeg=gateway.settings.ffmpeg_in_workers)
+    decoding = loop.run_in_executor(_threads, decode, file, stream_id, send)
     try:
         await _fill(gateway, file, parts, decoding, limit)
         seconds = await decoding
