@@ -152,11 +152,22 @@ def evaluate(
     whole: Annotated[
         bool, typer.Option("--all", help="All rows of the table, whatever the split.")
     ] = False,
+    artists: Annotated[
+        Path | None,
+        typer.Option(help="Artists by track, to score artists apart that it was not fitted to."),
+    ] = None,
+    other_sounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder of clips that are none of the labels: how many get one."),
+    ] = None,
 ) -> None:
     """Score a model on tracks that it has not seen: report.html and report.json."""
     from training import commands
 
-    commands.evaluate(model, data, output, None if whole else split.value, splits, fold, seed)
+    chosen = None if whole else split.value
+    commands.evaluate(
+        model, data, output, chosen, splits, fold, seed, artists=artists, other_sounds=other_sounds
+    )
 
 
 @needs_extra

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 
 from schemas.errors import AudioError
@@ -181,10 +182,13 @@ def evaluate(
     folder: Path | None,
     fold: int,
     seed: int,
+    artists: Path | None = None,
+    other_sounds: Path | None = None,
 ) -> None:
     """Evaluate an ONNX file into ``report.html`` and ``report.json``."""
+    from training.data.artists import read_artists
     from training.evaluation import onnx_evaluation as evaluation
-    from training.evaluation import report
+    from training.evaluation import rejection, report
 
     model = evaluation.load_model(model_path)
     metadata = model.metadata
@@ -196,7 +200,13 @@ def evaluate(
         splits_.check(chosen, data)
         name, test = f"{chosen.name}: test", chosen.test
     evaluation.check_unseen(model, data, test)
-    result = evaluation.evaluate(model, data, test, name, seed)
+    index = read_artists(artists) if artists else None
+    result = evaluation.evaluate(model, data, test, name, seed, index)
+    if other_sounds:
+        clips, skipped = rejection.extract_clips(other_sounds, metadata.feature_set)
+        result = msgspec.structs.replace(
+            result, other_sounds=evaluation.other_sounds(model, clips, skipped)
+        )
     title = f"{metadata.name} on {name}"
     report.write(output, report.page(title, report.evaluation_sections(result)), result)
     for kind, scores in (("window", result.by_window), ("track", result.by_track)):
@@ -205,6 +215,15 @@ def evaluate(
             f"{scores.accuracy_high:.1%}), top-3 {scores.top3:.1%}, macro F1 "
             f"{scores.macro_f1:.3f}, ECE {scores.ece:.3f}"
         )
+    if result.new_artists:
+        new = result.new_artists
+        typer.echo(
+            f"by artists that it was not fitted to: {new.accuracy:.1%} ± {new.standard_error:.1%} "
+            f"of {new.tracks} tracks by {new.artists}"
+        )
+    if result.other_sounds:
+        sounds = result.other_sounds
+        typer.echo(f"other sounds: {sounds.clips_labelled:.1%} of {sounds.clips} get a label")
     typer.echo(f"{output / 'report.html'}")
 
 

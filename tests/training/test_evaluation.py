@@ -80,7 +80,7 @@ def test_the_report_stands_alone(tmp_path: Path, windows: Dataset, model: OnnxMo
     report.write(tmp_path, report.page("<test>", report.evaluation_sections(result)), result)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h1>&lt;test&gt;</h1>" in html
-    assert html.count('src="data:image/png;base64,') == 3
+    assert html.count('src="data:image/png;base64,') == 4
     assert "http" not in html
     figures = msgspec.json.decode((tmp_path / "report.json").read_bytes())
     assert figures["by_track"]["accuracy"] == result.by_track.accuracy

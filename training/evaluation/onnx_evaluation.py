@@ -1,7 +1,7 @@
 """Evaluate an ONNX file on rows that it was not fitted to."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,18 @@ from schemas.errors import ModelError
 from training.data.datasets import Dataset, Features, Probabilities
 from training.errors import DataError, SplitError
 from training.evaluation import scores as metrics
-from training.evaluation.scores import Scores, score_tracks
+from training.evaluation.rejection import (
+    NewArtists,
+    OtherSounds,
+    RejectPoint,
+    hear_other_sounds,
+    new_artists,
+    reject_curve,
+)
+from training.evaluation.scores import Scores
 from training.models import export
 from training.models.fitting import IMPURITY_IMPORTANCES, TRAINING_TRACKS
+from training.models.temperature import vote
 
 #: Shuffles of each feature for its permutation importance.
 N_REPEATS: Final = 10
@@ -52,6 +61,9 @@ class Evaluation(msgspec.Struct, frozen=True):
     by_track: Scores
     importances: tuple[Importance, ...]
     remarks: tuple[str, ...]
+    curve: tuple[RejectPoint, ...] = ()
+    new_artists: NewArtists | None = None
+    other_sounds: OtherSounds | None = None
 
 
 class OnnxModel(msgspec.Struct, frozen=True):
@@ -130,7 +142,12 @@ def check_unseen(model: OnnxModel, data: Dataset, test: frozenset[str]) -> None:
 
 
 def evaluate(
-    model: OnnxModel, data: Dataset, test: frozenset[str], split: str, seed: int
+    model: OnnxModel,
+    data: Dataset,
+    test: frozenset[str],
+    split: str,
+    seed: int,
+    artists: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Compute all figures of a model on the test tracks.
 
@@ -146,6 +163,8 @@ def evaluate(
         Its name, for the report.
     seed
         Of the shuffles of the permutation importance.
+    artists
+        By track, to score the tracks of artists alone that the model was not fitted to.
     """
     rows = data.of_tracks(test)
     if not len(rows):
@@ -155,6 +174,9 @@ def evaluate(
     remarks = data.remarks()
     if model.training_tracks is None:
         remarks.append("the model does not say what it was fitted to: leaks cannot be ruled out")
+    y, voted = vote(rows, probabilities, model.metadata.vote_sharpness)
+    known = model.training_tracks or frozenset()
+    right = voted.argmax(axis=1) == y
     return Evaluation(
         model=model.metadata.name,
         version=model.metadata.version,
@@ -162,10 +184,21 @@ def evaluate(
         split=split,
         feature_set=data.feature_set,
         by_window=metrics.score(rows.y, probabilities, rows.labels),
-        by_track=score_tracks(rows, probabilities),
+        by_track=metrics.score(y, voted, rows.labels),
         importances=_importances(permutation_losses(predict, rows, seed), rows, model.impurity),
         remarks=tuple(remarks),
+        curve=reject_curve([(y, voted)]),
+        new_artists=new_artists(rows, right, artists, known) if artists else None,
     )
+
+
+def other_sounds(
+    model: OnnxModel, clips: Mapping[str, Features], skipped: Sequence[str]
+) -> OtherSounds:
+    """Say what a model makes of clips that are none of its labels, features by clip."""
+    predict = export.predictor(model.file)
+    answers = {name: predict(X) for name, X in clips.items()}
+    return hear_other_sounds(answers, model.metadata.labels, model.metadata.unknown_below, skipped)
 
 
 def _importances(

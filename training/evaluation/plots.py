@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from training.evaluation.onnx_evaluation import Importance
+from training.evaluation.rejection import RejectPoint
 from training.evaluation.scores import Scores
 
 
@@ -48,6 +49,22 @@ def reliability(scores: Scores) -> Figure:
         title=f"Reliability, ECE {scores.ece:.3f}",
     )  # fmt: skip
     axes.legend()
+    return figure
+
+
+def rejection(curve: Sequence[RejectPoint]) -> Figure:
+    """Draw accuracy over the share of answers that a limit of confidence leaves."""
+    figure = Figure(figsize=(5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([p.coverage for p in curve], [p.accuracy for p in curve], "o-")
+    for p in curve:
+        axes.annotate(
+            f"{p.limit:g}", (p.coverage, p.accuracy), textcoords="offset points", xytext=(4, 4)
+        )
+    axes.set(
+        xlabel="share of answers that are left", ylabel="accuracy of those", xlim=(0, 1.05),
+        title="Coverage and accuracy by least confidence",
+    )  # fmt: skip
     return figure
 
 

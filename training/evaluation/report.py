@@ -63,9 +63,35 @@ def evaluation_sections(evaluation: Evaluation) -> list[str]:
         genre_table(evaluation.by_window),
         image(plots.data_uri(plots.confusion(by_track)), "confusion matrix by track"),
         image(plots.data_uri(plots.reliability(by_track)), "reliability by track"),
+        *_rejection(evaluation),
         image(plots.data_uri(plots.importances(evaluation.importances)), "importances"),
         *(["<h3>Remarks</h3>", items(evaluation.remarks)] if evaluation.remarks else []),
     ]
+
+
+def _rejection(evaluation: Evaluation) -> list[str]:
+    """Return the reject curve, new artists and other sounds, as far as they were asked for."""
+    points = [(f"{p.limit:g}", f"{p.coverage:.1%}", f"{p.accuracy:.1%}") for p in evaluation.curve]
+    sections = [
+        "<h3>What surer answers leave out, by track vote</h3>",
+        table(("least confidence", "share of tracks", "right among them"), points),
+        image(plots.data_uri(plots.rejection(evaluation.curve)), "coverage and accuracy"),
+    ]
+    new, sounds = evaluation.new_artists, evaluation.other_sounds
+    if new:
+        sections.append(
+            f"<p>Of the {new.tracks} tracks by {new.artists} artists that it was not fitted to, "
+            f"{new.accuracy:.1%} ± {new.standard_error:.1%} are right (artists are what is drawn); "
+            f"{new.known} tracks are by artists that it knows, or by nobody named.</p>"
+        )
+    if sounds:
+        sections += [
+            f"<p>Of {sounds.clips} other sounds {sounds.clips_labelled:.1%} get a label, of their "
+            f"{sounds.windows} windows {sounds.windows_labelled:.1%}, by the head alone.</p>",
+            table(("label", "clips"), [(k, str(n)) for k, n in sounds.labels.items()]),
+            items(sounds.skipped),
+        ]
+    return sections
 
 
 def _summary(scores: Mapping[str, Scores]) -> str:

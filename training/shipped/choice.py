@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from training.data.datasets import Probabilities
 from training.data.heard_tracks import HeardTracks, whole_tracks
 from training.errors import DataError
+from training.evaluation.rejection import clustered_error
 from training.evaluation.scores import track_vote
 from training.models.temperature import Run, best_temperature, temper
 from training.shipped.candidates import Candidate
@@ -160,13 +161,6 @@ def _right_tracks(runs: Sequence[Run]) -> NDArray[np.float64]:
     voted = [track_vote(data.y, run, data.tracks) for data, run in runs]
     shares: NDArray[np.float64] = np.mean([p.argmax(axis=1) == y for y, p in voted], axis=0)
     return shares
-
-
-def clustered_error(values: NDArray[np.float64], groups: NDArray[np.str_]) -> float:
-    """Return the standard error of a mean whose values come in groups."""
-    _, inverse = np.unique(groups, return_inverse=True)
-    sums = np.bincount(inverse, weights=values - values.mean())
-    return float(np.sqrt(np.square(sums).sum()) / len(values))
 
 
 def error_of_difference(one: Outcome, other: Outcome) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from training.data.artists import read_artists
-from training.data.datasets import Dataset, Probabilities
+from training.data.datasets import Dataset
 from training.data.heard_tracks import (
     EMBEDDINGS,
     FEATURE_SET,
@@ -22,6 +22,7 @@ from training.data.heard_tracks import (
 )
 from training.data.splits import Split, fault_filtered
 from training.evaluation.onnx_evaluation import parse_model
+from training.evaluation.rejection import reject_curve
 from training.evaluation.scores import Scores, score, score_tracks
 from training.models.discriminant_mean import mean_discriminant
 from training.models.estimators import Classifier
@@ -149,19 +150,6 @@ def _on_valid(heard: HeardTracks, split: Split, temperature: float) -> list[Scor
         (model.predict_proba(held_back.pairs.X),), (model.predict_proba(held_back.windows.X),)
     )
     return [score_tracks(*runs[0]) for runs in found.whole(held_back)]
-
-
-def reject_curve(
-    answers: Sequence[tuple[np.ndarray, Probabilities]],
-) -> tuple[tuple[float, float, float], ...]:
-    """Return limit, share of answers as sure as that, and share of right ones among them."""
-    right = np.concatenate([p.argmax(axis=1) == y for y, p in answers])
-    sure = np.concatenate([p.max(axis=1) for _, p in answers])
-    return tuple(
-        (limit, float((sure >= limit).mean()), float(right[sure >= limit].mean()))
-        for limit in np.round(np.arange(0.0, 1.0, 0.1), 1).tolist()
-        if (sure >= limit).any()
-    )
 
 
 def _unknown_below(ways: Sequence[Sequence[Run]], tempered: Answers, sharpness: float) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas import ModelMetadata
+from training.evaluation.rejection import RejectPoint
 from training.evaluation.scores import Scores
 from training.models.fitting import Fitted
 
@@ -34,7 +35,7 @@ class WayReport:
     track_ece: float
     row_ece: float
     valid: Scores
-    curve: tuple[tuple[float, float, float], ...]
+    curve: tuple[RejectPoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,6 @@ def head_card(report: HeadReport, fitted: Fitted, metadata: ModelMetadata, file:
             for g in report.pairs.folds.genres
         ),
         curve="\n".join(
-            f"| {limit:.1f} | {share:.1%} | {right:.1%} |"
-            for limit, share, right in report.windows.curve
+            f"| {p.limit:.1f} | {p.coverage:.1%} | {p.accuracy:.1%} |" for p in report.windows.curve
         ),
     )
