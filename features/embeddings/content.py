@@ -6,18 +6,16 @@ hears two thirds of the window; small layers of our own on top of it say what it
 """
 
 from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from features.embeddings import shipped_networks
 from features.formats.audio import Samples
-from features.onnx_session import open_session
-from schemas.errors import InvalidSamples, ModelError
-from schemas.model_files import read_model
+from schemas.errors import InvalidSamples
 
 SAMPLE_RATE: Final = 16_000
 N_FFT: Final = 512
@@ -33,8 +31,8 @@ KINDS: Final = ("music", "speech", "other")
 INPUT_NAME: Final = "power"
 OUTPUT_NAME: Final = "content"
 
-FILE: Final = Path(__file__).parents[2] / "models" / "embeddings" / "content.onnx"
-_REMEDY: Final = "install genrestream again, or make the file by genrestream build-ced"
+FILE: Final = shipped_networks.FOLDER / "content.onnx"
+_COMMAND: Final = "build-ced"
 _FRAMES: Final = np.add.outer(PATCH * np.array(COLUMNS), np.arange(PATCH)).ravel()
 N_FRAMES: Final = len(_FRAMES)
 
@@ -105,7 +103,9 @@ def hear(power: PowerSpectra) -> NDArray[np.float32]:
     power
         Power spectra [shape=(192, 257), float32].
     """
-    (rows,) = load_network().run([OUTPUT_NAME], {INPUT_NAME: power[np.newaxis]})
+    (rows,) = shipped_networks.load_network(FILE, _COMMAND).run(
+        [OUTPUT_NAME], {INPUT_NAME: power[np.newaxis]}
+    )
     values: NDArray[np.float32] = rows[0]
     return values
 
@@ -118,23 +118,4 @@ def read_network() -> bytes:
     ModelError
         It is missing, or not the file that its card describes.
     """
-    try:
-        return read_model(FILE, needs_card=True)
-    except OSError as error:
-        raise ModelError(f"{FILE} does not load ({error.strerror}): {_REMEDY}") from error
-
-
-@cache
-def load_network() -> Any:
-    """Load the network.
-
-    Raises
-    ------
-    ModelError
-        It is missing, damaged, or not the file that its card describes.
-    """
-    file = read_network()
-    try:
-        return open_session(file)
-    except ValueError as error:
-        raise ModelError(f"{FILE} does not load ({error}): {_REMEDY}") from error
+    return shipped_networks.read_network(FILE, _COMMAND)

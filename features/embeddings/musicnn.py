@@ -4,25 +4,22 @@ The embedding is the penultimate layer, before its ReLU, of MusiCNN (Pons and Se
 arXiv:1909.06654). ``genrestream build-musicnn`` makes the ONNX file from the authors' checkpoint.
 """
 
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.embeddings import shipped_networks
 from features.embeddings.log_mel import N_SAMPLES, LogMel, log_mel
 from features.formats.audio import Samples
-from features.onnx_session import open_session
-from schemas.errors import InvalidSamples, ModelError
-from schemas.model_files import read_model
+from schemas.errors import InvalidSamples
 
 N_VALUES: Final = 200
 INPUT_NAME: Final = "log_mel"
 OUTPUT_NAME: Final = "embedding"
 
-FILE: Final = Path(__file__).parents[2] / "models" / "embeddings" / "musicnn-200.onnx"
-_REMEDY: Final = "install genrestream again, or make the file by genrestream build-musicnn"
+FILE: Final = shipped_networks.FOLDER / "musicnn-200.onnx"
+_COMMAND: Final = "build-musicnn"
 
 
 def embedding(y: Samples) -> NDArray[np.float32]:
@@ -62,7 +59,9 @@ def embed(patch: LogMel) -> NDArray[np.float32]:
     patch
         Log-mel frames [shape=(187, 96), float32].
     """
-    (rows,) = load_network().run([OUTPUT_NAME], {INPUT_NAME: patch[np.newaxis]})
+    (rows,) = shipped_networks.load_network(FILE, _COMMAND).run(
+        [OUTPUT_NAME], {INPUT_NAME: patch[np.newaxis]}
+    )
     values: NDArray[np.float32] = rows[0]
     return values
 
@@ -75,16 +74,4 @@ def read_network() -> bytes:
     ModelError
         It is missing, or not the file that its card describes.
     """
-    try:
-        return read_model(FILE, needs_card=True)
-    except OSError as error:
-        raise ModelError(f"{FILE} does not load ({error.strerror}): {_REMEDY}") from error
-
-
-@cache
-def load_network() -> Any:
-    """Load the network, once a process."""
-    try:
-        return open_session(read_network())
-    except ValueError as error:
-        raise ModelError(f"{FILE} does not load ({error}): {_REMEDY}") from error
+    return shipped_networks.read_network(FILE, _COMMAND)

@@ -1,6 +1,5 @@
 """Content: its spectra, its answers to sounds that leave no doubt, and its file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import librosa
@@ -89,18 +88,10 @@ def test_parts_that_are_not_heard_change_nothing() -> None:
     assert content.content(y).tobytes() != expected.tobytes()
 
 
-@pytest.fixture
-def fresh_network() -> Iterator[None]:
-    content.load_network.cache_clear()
-    yield
-    content.load_network.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_network")
 def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(content, "FILE", tmp_path / "content.onnx")
     with pytest.raises(ModelError, match=r"content.onnx does not load .*build-ced"):
-        content.load_network()
+        content.read_network()
 
 
 def test_an_extractor_refuses_another_network_before_it_connects(

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import librosa
@@ -108,18 +107,10 @@ def test_a_window_longer_than_the_networks_is_refused() -> None:
         RECIPE.extract(np.zeros(48_001, np.float32))
 
 
-@pytest.fixture
-def fresh_network() -> Iterator[None]:
-    musicnn.load_network.cache_clear()
-    yield
-    musicnn.load_network.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_network")
 def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(musicnn, "FILE", tmp_path / "musicnn-200.onnx")
     with pytest.raises(ModelError, match=r"musicnn-200.onnx does not load .*build-musicnn"):
-        musicnn.load_network()
+        musicnn.read_network()
 
 
 def test_imports_are_put_off_until_they_are_needed() -> None:
