@@ -21,6 +21,7 @@ import typer
 from schemas.errors import GenrestreamError
 from services.commands.dead_letters import app as dead_letters
 from services.commands.history import app as history
+from services.commands.notify import app as notify
 from services.commands.stations import app as stations_app
 from services.console.running import run as _run
 
@@ -43,6 +44,7 @@ app.add_typer(stations_app, name="stations")
 
 
 app.add_typer(history, name="history")
+app.add_typer(notify, name="notify")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
 ModelName = Annotated[
@@ -143,6 +145,14 @@ def worker_receiver() -> None:
     from services.commands.receiver_worker import run_receiver
 
     _run(run_receiver(_settings()), ends_by_signal=True)
+
+
+@worker.command("notifier")
+def worker_notifier() -> None:
+    """Send alarms by the rules in GENRESTREAM_RULES."""
+    from services.commands.service import run_notifier
+
+    run_notifier(_settings())
 
 
 @worker.command("recorder")

@@ -27,6 +27,14 @@ def run_recorder(settings: Settings) -> None:
     _run(settings, record(settings))
 
 
+def run_notifier(settings: Settings) -> None:
+    """Run a notifier until a signal; raises as `run_recorder` does."""
+    require_extra("notify")
+    from services.notifier.agent import notify
+
+    _run(settings, notify(settings))
+
+
 def _run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
     logging.config.dictConfig(log_configuration(settings.log_level, settings.log_format))
     run(work, ends_by_signal=True)

@@ -10,7 +10,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from schemas import Origin, dead_letter_headers
-from schemas.errors import InputError
+from schemas.errors import InputError, MessageError
 from services.kafka.aiokafka_fixes import tolerate_header_names
 from services.kafka.errors import DeliveryError
 from services.kafka.security import client_options, explain_refusal
@@ -56,6 +56,11 @@ class GroupConsumer:
         """Whether the group has given us a share."""
         return bool(self._consumer.assignment())
 
+    @property
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The partitions that are ours."""
+        return frozenset(self._consumer.assignment())
+
     async def poll(self, max_records: int) -> Batch:
         """Return the next messages, none after half a second without any."""
         batch: Batch = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=max_records)
@@ -99,6 +104,14 @@ class GroupConsumer:
             )
         except KafkaError as failure:
             raise DeliveryError(f"a dead letter is not delivered: {failure!r}") from failure
+
+    async def bury_value(self, topic: str, key: str, value: bytes, reason: str) -> None:
+        """Put something of our own into the dead-letter topic."""
+        error = MessageError(reason)
+        headers = dead_letter_headers(Origin(topic, 0, 0), 0, self._service, error, [])
+        await self.producer.send_and_wait(
+            self._topics.dead_letters, value, key=key.encode(), headers=headers
+        )
 
 
 @asynccontextmanager

@@ -66,6 +66,11 @@ class Topics:
         return f"{self.dead_letters}.replays"
 
     @property
+    def notified(self) -> str:
+        """What the notifier decided and delivered; made when the first one starts."""
+        return f"{self.prefix}notifier.sent"
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every topic, in the order of the flow."""
         return (
@@ -81,7 +86,7 @@ class Topics:
     @property
     def compacted(self) -> frozenset[str]:
         """Topics that keep the latest message of each key."""
-        return frozenset((self.stations, self.replays))
+        return frozenset((self.stations, self.replays, self.notified))
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""The notifier: rules over stations, whose alarms reach people."""

@@ -1,0 +1,263 @@
+"""The notifier's loop: decide, save, acknowledge; and a task a channel that delivers."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
+
+from schemas.errors import InputError, SettingsError
+from services.kafka.clients import reading
+from services.kafka.group_consumer import Batch, GroupConsumer, group_consumer
+from services.kafka.groups import notifier_group
+from services.kafka.topics import Topics, admin_client
+from services.notifier.deciding import Notification
+from services.notifier.deciding_batch import Decider
+from services.notifier.delivery import Refused, Unreachable, backoff, deliver
+from services.notifier.memory import Due, Entry, due_key, encode, replay
+from services.notifier.rules import Channel, Rules, load_rules
+from services.observing.service_metrics import ServiceMetrics, ServiceState
+from services.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS: Final = 2_000
+#: A batch whose last message is younger has caught up with the log.
+_CAUGHT_UP_MS: Final = 5_000
+
+
+def kinds_of_topics(topics: Topics) -> dict[str, str]:
+    """Return what each of the topics holds that are watched."""
+    return {
+        topics.predictions: "predictions",
+        topics.segments: "segments",
+        topics.station_events: "events",
+    }
+
+
+class NotifierMetrics:
+    """What a notifier counts."""
+
+    def __init__(self) -> None:
+        metrics = self.service = ServiceMetrics("notifier")
+        self.decided = metrics.counter("notifications", "Notifications decided", "rule", "kind")
+        self.delivered = metrics.counter("delivered", "Notifications delivered", "channel")
+        self.failed = metrics.counter("failures", "Failed tries, tried again", "channel")
+        self.refused = metrics.counter("refused", "Notifications given up", "channel")
+
+
+class Memory:
+    """Writes ``notifier.sent``."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+
+    async def save(self, key: str, entry: Entry | None) -> None:
+        """Write a record, and wait until it is there; ``None`` removes the key."""
+        value = None if entry is None else encode(entry)
+        await self._producer.send_and_wait(self._topic, value, key=key.encode())
+
+
+def source(partition: Any) -> str:
+    """Name a partition, by which states and deliveries are owned."""
+    return f"{partition.topic}/{partition.partition}"
+
+
+@dataclass
+class Outbox:
+    """Delivers what is due: a queue a channel, so that one that is down holds up no other."""
+
+    channels: dict[str, Channel]
+    memory: Memory
+    metrics: NotifierMetrics
+    bury: Callable[[Due, str], Any]
+    owned: Callable[[], frozenset[str]]
+    waiting: dict[str, Due] = field(default_factory=dict)
+    _queues: dict[str, asyncio.Queue[Due]] = field(default_factory=dict)
+
+    def add(self, due: Due) -> None:
+        """Queue a notification, once."""
+        key = due_key(due)
+        ours = due.source in self.owned()
+        if ours and key not in self.waiting and due.channel in self.channels:
+            self.waiting[key] = due
+            self._queue(due.channel).put_nowait(due)
+
+    def _queue(self, channel: str) -> asyncio.Queue[Due]:
+        return self._queues.setdefault(channel, asyncio.Queue())
+
+    async def run(self) -> None:
+        """Deliver, for ever."""
+        await asyncio.gather(*(self._serve(channel) for channel in self.channels.values()))
+
+    async def _serve(self, channel: Channel) -> None:
+        while True:
+            due = await self._queue(channel.name).get()
+            if await self._deliver(channel, due):
+                await self.memory.save(due_key(due), None)
+            self.waiting.pop(due_key(due), None)
+
+    async def _deliver(self, channel: Channel, due: Due) -> bool:
+        """Deliver, or give up; tell whether it is done, or another notifier's by now."""
+        attempt = 0
+        while due.source in self.owned():
+            try:
+                await deliver(channel, due.notification)
+            except Refused as error:
+                self.metrics.refused.labels(channel.name).inc()
+                logger.warning("%s; it is not tried again", error)
+                await self.bury(due, str(error))
+                return True
+            except Unreachable as error:
+                self.metrics.failed.labels(channel.name).inc()
+                if not attempt:
+                    logger.warning("%s; it is tried again", error)
+                await asyncio.sleep(backoff(attempt))
+                attempt += 1
+            else:
+                self.metrics.delivered.labels(channel.name).inc()
+                return True
+        return False
+
+
+@dataclass
+class Notifier:
+    """Decides until it is cancelled."""
+
+    consumer: GroupConsumer
+    decider: Decider
+    outbox: Outbox
+    memory: Memory
+    rules: Rules
+    kinds: dict[str, str]
+    metrics: NotifierMetrics
+    state: ServiceState
+    reload: Callable[[], Any]
+    _assignment: frozenset[Any] = frozenset()
+
+    async def run(self) -> None:
+        """Decide on batches, for ever."""
+        while True:
+            batch = await self.consumer.poll(MAX_RECORDS)
+            self.state.polled = time.monotonic()
+            self.state.is_assigned = self.consumer.is_assigned
+            if self.consumer.assignment != self._assignment:
+                self._assignment = self.consumer.assignment
+                self.decider.owned = frozenset(map(source, self._assignment))
+                await self.reload()
+            await self._take(batch)
+
+    async def _take(self, batch: Batch) -> None:
+        found: list[tuple[Notification, str]] = []
+        newest = 0
+        for partition, records in batch.items():
+            for record in records:
+                newest = max(newest, record.timestamp)
+                decided = await self._decide(partition, record)
+                found += [(notification, source(partition)) for notification in decided]
+        if not batch or time.time() * 1000 - newest < _CAUGHT_UP_MS:
+            found += self.decider.pass_time()
+        await self._save(found)
+        if batch:
+            await self.consumer.commit(batch)
+
+    async def _decide(self, partition: Any, record: Any) -> list[Notification]:
+        try:
+            return self.decider.take(
+                self.kinds[partition.topic], record.value, record.timestamp, source(partition)
+            )
+        except InputError as error:
+            await self.consumer.bury(record, error)
+            return []
+
+    async def _save(self, found: list[tuple[Notification, str]]) -> None:
+        """Write what is to be delivered, then the states, then queue it."""
+        rules = {rule.name: rule for rule in self.rules.rules}
+        due = [
+            Due(channel, notification, place)
+            for notification, place in found
+            for channel in rules[notification.rule].send
+        ]
+        for one in due:
+            await self.memory.save(due_key(one), Entry(due=one))
+        for key in sorted(self.decider.changed):
+            await self.memory.save(key, Entry(state=self.decider.states[key]))
+        self.decider.changed.clear()
+        for notification, _ in found:
+            self.metrics.decided.labels(notification.rule, notification.kind).inc()
+        for one in due:
+            self.outbox.add(one)
+
+
+async def notify(settings: Settings) -> None:
+    """Notify until cancelled.
+
+    Raises
+    ------
+    GenrestreamError
+        The rules are wrong, or no broker answers.
+    """
+    if settings.rules is None:
+        raise SettingsError("GENRESTREAM_RULES is not set: name a file of rules")
+    rules = load_rules(settings.rules)
+    topics, metrics = Topics(settings.topic_prefix), NotifierMetrics()
+    await create_memory(settings, topics.notified)
+    state = ServiceState(settings.stall_seconds)
+    metrics.service.serve(settings, state)
+    kinds = kinds_of_topics(topics)
+    group = notifier_group(settings)
+    async with group_consumer(settings, "notifier", group, list(kinds)) as consumer:
+        memory = Memory(consumer.producer, topics.notified)
+        decider = Decider(rules)
+
+        async def bury(due: Due, reason: str) -> None:
+            await consumer.bury_value(topics.notified, due_key(due), encode(Entry(due=due)), reason)
+
+        outbox = Outbox(dict(rules.channels), memory, metrics, bury, lambda: decider.owned)
+
+        async def reload() -> None:
+            await _reload(settings, topics, decider, outbox)
+
+        notifier = Notifier(consumer, decider, outbox, memory, rules, kinds, metrics, state, reload)
+        await asyncio.gather(outbox.run(), notifier.run())
+
+
+async def _reload(settings: Settings, topics: Topics, decider: Decider, outbox: Outbox) -> None:
+    """Read stations and what was saved, by us or by who had these partitions before."""
+    async with reading(settings, [topics.stations], from_beginning=True) as reader:
+        async for record in reader.messages_so_far():
+            try:
+                decider.take("stations", record.value, record.timestamp)
+            except InputError as error:
+                logger.warning("a station is left out: %s", error)
+    async with reading(settings, [topics.notified], from_beginning=True) as reader:
+        records = [((r.key or b"").decode(), r.value) async for r in reader.messages_so_far()]
+    states, due = replay(records)
+    decider.restore(states)
+    for one in due.values():
+        outbox.add(one)
+
+
+async def create_memory(settings: Settings, name: str) -> None:
+    """Create the compacted topic, if it does not exist: one partition, so that it has one order."""
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            configs = {"cleanup.policy": "compact"}
+            topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
+            await admin.create_topics([topic])
+
+
+async def send_test(channels: dict[str, Channel], notification: Notification) -> list[str]:
+    """Deliver once to each channel; return a line a channel that failed."""
+    failures = []
+    for channel in channels.values():
+        try:
+            await deliver(channel, notification)
+        except (Refused, Unreachable) as error:
+            failures.append(str(error))
+    return failures
