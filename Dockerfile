@@ -12,7 +12,7 @@ WORKDIR /src
 
 # Dependencies first: they change less often than the code, and take most of the time.
 COPY pyproject.toml constraints.txt deploy/docker/dependencies.py ./
-RUN python dependencies.py otel > requirements.txt \
+RUN python dependencies.py otel gateway > requirements.txt \
  && /opt/genrestream/bin/pip install --constraint constraints.txt --requirement requirements.txt
 
 COPY README.md LICENSE NOTICE ./

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak test-compose \
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak test-compose test-page \
 	clean
 
 help: ## List the targets
@@ -44,6 +44,12 @@ fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--mes
 
 soak: $(VENV)/.dev ## Play 100 live streams for 20 minutes on Apache Kafka (SOAK="--minutes N --streams N")
 	$(BIN)/python -m tests.faults.soak $(SOAK)
+
+test-page: $(VENV)/.dev ## The page in Chromium, on the whole system (installs chromium by apt where it may)
+	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -qq -y chromium; } || \
+		echo "no chromium: the tests of the page are skipped"
+	$(PIP) install --quiet --constraint constraints.txt playwright
+	$(BIN)/python -m pytest -m page -rs tests/page
 
 bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
 	set -e; for name in extraction pipeline latency memory startup; do \
