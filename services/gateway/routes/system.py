@@ -119,6 +119,8 @@ async def history(
     gateway = gateway_of(request)
     if gateway.history is None:
         raise Problem("no-history")
+    if step % 60:
+        raise Problem("bad-request", f"step={step} is no multiple of 60 seconds.")
     end_ms = _time("to", end, now_ms())
     start_ms = _time("from", start, end_ms - _DAY_MS)
     if not 0 <= end_ms - start_ms <= 5_000 * step * 1000:
