@@ -5,7 +5,7 @@ The graph takes ``features`` float32 [shape=(n, D)] and gives ``probabilities`` 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -59,6 +59,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
         ISO 8601 date.
     unknown_below
         Confidence below which the answer is ``unknown``; 0 for never.
+    kind
+        ``single``: one label, the probabilities sum to 1; ``multi``: tags, each by itself.
     vote_sharpness
         How much surer a stream is than the mean of its windows; see `schemas.votes`.
     """
@@ -73,6 +75,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     created: str
     unknown_below: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
+    kind: Literal["single", "multi"] = "single"
     vote_sharpness: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.0
 
     def to_props(self) -> dict[str, str]:

@@ -223,6 +223,20 @@ def build_musicnn(
 
 
 @needs_extra
+def build_tags(
+    output: Output = Path("models/tags"),
+    wheel: Annotated[
+        Path | None,
+        typer.Option(help="The musicnn wheel or its checkpoint's folder; by default pip gets it."),
+    ] = None,
+) -> None:
+    """Make MusiCNN's own 50 tags again, a head of kind multi on musicnn-200."""
+    from training import commands
+
+    commands.build_tags(wheel, output)
+
+
+@needs_extra
 def build_ced(
     output: Output = Path("models/embeddings"),
     crate: Annotated[
@@ -261,5 +275,6 @@ def register(app: typer.Typer) -> None:
     app.command("train-shipped")(train_shipped)
     app.command("compare-heads")(compare_heads)
     app.command("build-musicnn")(build_musicnn)
+    app.command("build-tags")(build_tags)
     app.command("build-ced")(build_ced)
     app.command("train-content")(train_content)

@@ -306,6 +306,17 @@ def build_musicnn(wheel: Path | None, output: Path) -> None:
     typer.echo(f"{path}: {path.stat().st_size // 1000} kB, answers as the checkpoint's network")
 
 
+def build_tags(wheel: Path | None, output: Path) -> None:
+    """Make the ONNX file of MusiCNN's own tags again."""
+    from training.networks import musicnn_checkpoint as checkpoint
+    from training.networks import musicnn_tags
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = wheel or checkpoint.download(Path(folder))
+        path = musicnn_tags.make(checkpoint.read_checkpoint(source), output)
+    typer.echo(f"{path}: {len(musicnn_tags.TAGS)} tags")
+
+
 def build_ced(crate: Path | None, output: Path) -> None:
     """Make the ONNX file that tells music, speech and other sound apart again."""
     from training.networks import ced_crate, content_file

@@ -127,6 +127,11 @@ def _check(session: Any, metadata: ModelMetadata) -> None:
             f"it was trained on feature set {metadata.feature_set!r}, "
             f"this release has {', '.join(FEATURE_SETS)}: use a model of one of these"
         )
+    if metadata.kind != "single":
+        raise ModelError(
+            f"it is of kind {metadata.kind!r}, tags by themselves: the classifier serves models of "
+            "kind 'single', whose probabilities sum to 1"
+        )
     names = feature_set(metadata.feature_set).names
     if metadata.feature_names != names:
         raise ModelError(

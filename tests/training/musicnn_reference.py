@@ -21,6 +21,7 @@ RATE: Final = 16_000
 _INPUT: Final = "model/Placeholder:0"
 _IS_TRAINING: Final = "model/Placeholder_2:0"
 _PENULTIMATE: Final = "model/dense/BiasAdd"
+_TAGS: Final = "model/dense_1/BiasAdd"
 
 #: Signals of 3 s at 16 kHz, the same everywhere.
 CLIPS: Final = {
@@ -49,13 +50,22 @@ def penultimate(folder: Path, patches: NDArray[np.float32]) -> NDArray[np.float3
     -------
     The penultimate layer before its ReLU [shape=(n, 200)].
     """
+    return _run(folder, patches, _PENULTIMATE)
+
+
+def tag_logits(folder: Path, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run the same graph to its end: what the sigmoid takes [shape=(n, 50)]."""
+    return _run(folder, patches, _TAGS)
+
+
+def _run(folder: Path, patches: NDArray[np.float32], output: str) -> NDArray[np.float32]:
     import tensorflow as tf
 
     v1 = tf.compat.v1
     meta = v1.MetaGraphDef()
     meta.ParseFromString((folder / ".meta").read_bytes())
     # The graph of the training does not import whole into a TensorFlow of today.
-    inference = v1.graph_util.extract_sub_graph(meta.graph_def, [_PENULTIMATE])
+    inference = v1.graph_util.extract_sub_graph(meta.graph_def, [output])
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(inference, name="")
         names = {node.name for node in inference.node}
@@ -64,7 +74,7 @@ def penultimate(folder: Path, patches: NDArray[np.float32]) -> NDArray[np.float3
         }
         with v1.Session(graph=graph) as session:
             feed = {_INPUT: patches, _IS_TRAINING: False, **variables}
-            result: NDArray[np.float32] = session.run(f"{_PENULTIMATE}:0", feed)
+            result: NDArray[np.float32] = session.run(f"{output}:0", feed)
     return result
 
 

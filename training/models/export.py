@@ -43,7 +43,13 @@ def to_onnx(
     -------
     The ONNX file; the same estimator and metadata always give the same bytes.
     """
-    model = _convert(estimator, len(metadata.feature_names))
+    return finish(_convert(estimator, len(metadata.feature_names)), metadata, extra)
+
+
+def finish(
+    model: "onnx.ModelProto", metadata: ModelMetadata, extra: Mapping[str, str] | None = None
+) -> bytes:
+    """Give a graph its inputs, outputs and metadata, and return the file's bytes."""
     _tidy(model, metadata)
     props = metadata.to_props() | dict(extra or {})
     del model.metadata_props[:]
