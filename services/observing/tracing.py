@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from schemas import header
 from schemas.errors import MessageError
+from services.processing.printable import valid_traceparent
 from services.processing.records import Record
 
 logger = logging.getLogger(__name__)
@@ -118,9 +119,9 @@ class Spans:
 
 
 def traceparent(record: Record | None) -> str | None:
-    """Return the context that a message carries, if that can be read."""
+    """Return the context that a message carries, if it is W3C's."""
     try:
-        return header(record.headers, _HEADER) if record else None
+        return valid_traceparent(header(record.headers, _HEADER)) if record else None
     except MessageError:
         return None
 

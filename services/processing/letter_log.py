@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from services.processing.printable import echo
 from services.processing.records import DeadLetter
 
 
@@ -38,7 +39,7 @@ class LetterLog:
             self._begun = now
         if self._logged < self.in_full:
             self._logged += 1
-            return f"dead letter: {letter.record.place}: {letter.error}"
+            return f"dead letter: {letter.record.place}: {echo(str(letter.error))}"
         self._left_out[letter.error.code] += 1
         return None
 

@@ -1,19 +1,22 @@
 """What a line of the log says of a message beside its text."""
 
-from typing import Any
+from typing import Any, Final
 
+from services.processing.printable import echo, valid_traceparent
 from services.processing.records import Record
+
+_LONGEST: Final = 4096
 
 
 def message_fields(record: Record, service: str, stream: str) -> dict[str, Any]:
     """Return the fields that tell which message is spoken of."""
-    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    headers = {name: value[:_LONGEST].decode(errors="replace") for name, value in record.headers}
     return {
         "service": service,
         "topic": record.place.topic,
         "partition": record.place.partition,
         "offset": record.place.offset,
-        "stream": stream,
-        "event_id": headers.get("ce_id"),
-        "traceparent": headers.get("traceparent"),
+        "stream": echo(stream),
+        "event_id": echo(headers["ce_id"]) if "ce_id" in headers else None,
+        "traceparent": valid_traceparent(headers.get("traceparent")),
     }

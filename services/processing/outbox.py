@@ -15,6 +15,7 @@ from services.processing.log import Log, Message
 from services.processing.log_fields import message_fields
 from services.processing.observers import Meter
 from services.processing.partition import Moved, Partition
+from services.processing.printable import echo
 from services.processing.records import DeadLetter, Record, Step
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Outbox(Generic[State, Saved, Output]):
 
     def _log_note(self, stream_id: str, note: str, cause: Record | None) -> None:
         fields = self._fields(cause) if cause else {"stream": stream_id}
-        logger.info("%s: %s", cause.place if cause else stream_id, note, extra=fields)
+        logger.info("%s: %s", cause.place if cause else echo(stream_id), echo(note), extra=fields)
 
     def _fields(self, record: Record) -> dict[str, Any]:
         return message_fields(record, self._core.service, self._core.stream_id(record))

@@ -10,6 +10,7 @@ from typing import Final, Generic
 from services.processing.core import Output, Saved, State
 from services.processing.outbox import Parcel
 from services.processing.partition import Live, Partition, split_key
+from services.processing.printable import echo
 from services.processing.processor import Processor
 from services.processing.records import Step
 
@@ -104,8 +105,8 @@ class Upkeep(Generic[State, Saved, Output]):
 
     async def _steps(self, stream_id: str, state: State) -> Sequence[Step[State, Saved, Output]]:
         core = self._processor.core
-        fields = {"service": core.service, "stream": stream_id}
-        logger.info("stream %s is idle: closed", stream_id, extra=fields)
+        fields = {"service": core.service, "stream": echo(stream_id)}
+        logger.info("stream %s is idle: closed", echo(stream_id), extra=fields)
         return await self._processor.advancer.run(core.close, state)
 
     async def sweep_saved(self) -> None:

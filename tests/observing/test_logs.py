@@ -12,12 +12,13 @@ from services.observing.logs import JsonFormatter, log_configuration
 from services.processing.log_fields import message_fields
 from services.processing.records import Record
 
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 RECORD = Record(
     Origin("audio.features", 2, 17),
     0,
     b"radio",
     b"",
-    [("ce_id", b"audio.chunks/2/5/librosa-52/3"), ("traceparent", b"00-ab-cd-01")],
+    [("ce_id", b"audio.chunks/2/5/librosa-52/3"), ("traceparent", TRACEPARENT.encode())],
 )
 
 
@@ -50,7 +51,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         "offset": 17,
         "stream": "radio",
         "event_id": "audio.chunks/2/5/librosa-52/3",
-        "traceparent": "00-ab-cd-01",
+        "traceparent": TRACEPARENT,
     }
     assert second.keys() == {"timestamp", "level", "logger", "message"}
 

@@ -5,6 +5,7 @@ The order of `checkpoint` is held by this: each exchange of two of its steps fai
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from schemas import AudioChunk, FeatureVector, Origin, encode_event
 from services.classifier.classifier import Classifier
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, StreamState
+from services.processing.checkpoint import Checkpoint
 from services.processing.core import Core
 from services.processing.records import Record
 from services.processing.saved_states import SavedStates
@@ -193,3 +195,26 @@ def test_a_crash_at_each_act(core: Any, log: list[Record], come: int) -> None:
         rounds: list[Any] = [("come", come), ("process", 0), ("checkpoint", 0)] * 3
         crashes += check(core, log, [("crash", acts), *rounds]).crashes
     assert crashes >= 5
+
+
+ORDER = ("_deliver", "_save", "_release")
+
+
+@pytest.mark.parametrize("order", [o for o in permutations(ORDER) if o != ORDER], ids="-".join)
+def test_any_other_order_of_a_checkpoint_is_found_out(
+    order: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def complete(checkpoint: Any) -> None:
+        for step in order:
+            await getattr(checkpoint, step)()
+
+    monkeypatch.setattr(Checkpoint, "complete", complete)
+    story: list[Any] = [("come", 2), ("process", 0), ("checkpoint", 0)] * 3
+
+    def live_through_all() -> None:
+        for acts in range(40):
+            for core, log in ((EXTRACTOR, audio_log(7)), (CLASSIFIER, vector_log(8))):
+                check(core, log, [("crash", acts), *story])
+
+    with pytest.raises(AssertionError):
+        live_through_all()
