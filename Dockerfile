@@ -4,6 +4,8 @@
 #
 # Runs as an ordinary user, on a read-only root file system with a tmpfs at /tmp.
 ARG PYTHON_IMAGE=python:3.11-slim
+# EXTRAS=radio adds what a receiver needs; the other services do without its 70 MB.
+ARG EXTRAS=
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -12,7 +14,12 @@ WORKDIR /src
 
 # Dependencies first: they change less often than the code, and take most of the time.
 COPY pyproject.toml constraints.txt deploy/docker/dependencies.py ./
+<<<<<<< HEAD
 RUN python dependencies.py otel gateway > requirements.txt \
+=======
+ARG EXTRAS
+RUN python dependencies.py otel ${EXTRAS} > requirements.txt \
+>>>>>>> 437a358 (Fail stations in every way in tests; deploy, watch and document receivers)
  && /opt/genrestream/bin/pip install --constraint constraints.txt --requirement requirements.txt
 
 COPY README.md LICENSE NOTICE ./

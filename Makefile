@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak test-compose test-page \
+=======
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults test-radio fuzz soak test-compose \
+>>>>>>> 437a358 (Fail stations in every way in tests; deploy, watch and document receivers)
 	clean
 
 help: ## List the targets
@@ -38,6 +42,9 @@ test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SE
 
 test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under load, on both brokers
 	$(BIN)/python -m pytest -m faults --broker both tests/faults $(FAULTS)
+
+test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every way (needs ffmpeg)
+	$(BIN)/python -m pytest -m "radio or not radio" tests/receiver
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)

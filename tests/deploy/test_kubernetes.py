@@ -75,14 +75,15 @@ def test_scaling_looks_at_the_groups_of_the_default_model() -> None:
 
 def test_workers_are_probed_budgeted_and_scaled() -> None:
     workers = {d["metadata"]["name"] for d in RESOURCES if d["kind"] == "Deployment"}
-    assert workers == {"extractor", "classifier"}
+    assert workers == {"extractor", "classifier", "receiver"}
     for document in RESOURCES:
         if document["kind"] == "Deployment":
             (container,) = document["spec"]["template"]["spec"]["containers"]
             assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
-            assert "replicas" not in document["spec"]
+            by_stations = document["metadata"]["name"] == "receiver"  # no lag tells their load
+            assert ("replicas" in document["spec"]) == by_stations
     for kind, target in (("PodDisruptionBudget", "selector"), ("ScaledObject", "scaleTargetRef")):
         found = [d["spec"][target] for d in RESOURCES if d["kind"] == kind]
         names = {x.get("name") or x["matchLabels"]["app.kubernetes.io/name"] for x in found}
-        assert names == workers
+        assert names == (workers if kind == "PodDisruptionBudget" else workers - {"receiver"})

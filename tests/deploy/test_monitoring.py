@@ -13,6 +13,7 @@ from services.kafka.group_lag import LagReader, PartitionLag
 from services.kafka.watch import Watch, WorkerCollector
 from services.observing.liveness import Health
 from services.observing.worker_metrics import Metrics
+from services.receiver.station_metrics import StationMetrics
 from services.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,12 @@ def test_alerts_name_metrics_that_exist() -> None:
     recorded = {rule["record"] for rule in RULES if "record" in rule}
     parts = {part for name in recorded for part in name.split(":")}
     assert len(named) >= 4
-    assert named - parts <= FAMILIES.keys()
+    stations = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in StationMetrics().registry.collect()
+    }
+    assert len(stations) >= 10
+    assert named - parts <= FAMILIES.keys() | stations
 
 
 def test_the_dashboard_names_metrics_that_exist() -> None:
