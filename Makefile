@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 <<<<<<< HEAD
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz soak test-compose test-page \
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz fuzz-decode soak test-compose test-page \
 =======
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults test-radio fuzz soak test-compose \
->>>>>>> 437a358 (Fail stations in every way in tests; deploy, watch and document receivers)
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz fuzz-decode soak test-compose test-page \
+>>>>>>> e2f639e (Compare what is heard of mutated files with ffmpeg; hear what follows a FLAC or a WAV)
 	clean
 
 help: ## List the targets
@@ -48,6 +48,9 @@ test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every w
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)
+
+fuzz-decode: $(VENV)/.dev ## Decode 100,000 mutated files and compare what is heard with ffmpeg (COUNT=)
+	$(BIN)/python -m tests.faults.decode_fuzz $(or $(COUNT),100000)
 
 soak: $(VENV)/.dev ## Play 100 live streams for 20 minutes on Apache Kafka (SOAK="--minutes N --streams N")
 	$(BIN)/python -m tests.faults.soak $(SOAK)

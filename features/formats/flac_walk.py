@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.formats.flac import read_flac
+from features.formats.mpeg_walk import find_mpeg
 from features.formats.parts import UNKNOWN, Fault, Part, Survey
 from features.formats.signatures import other_container
 from features.formats.spliced import Piece, Source, read_at, size_of, splice
@@ -26,6 +27,8 @@ _READ: Final = 1 << 18
 #: A frame is no longer than this: 65,535 samples of 8 channels would be, nobody writes them.
 _MAX_FRAME: Final = 1 << 19
 _MAX_HEADER: Final = 16
+#: Bytes at the end that tell whether other audio follows that has no signature.
+_TAIL: Final = 1 << 15
 #: Starts of frames that are tried as the end of one: some are found within its samples.
 _ENDS: Final = 4
 _BLOCK_SIZES: Final = {1: 192, **{n: 576 << n - 2 for n in range(2, 6)}} | {
@@ -75,6 +78,8 @@ class _Found:
 def walk_flac(source: Source, position: int, end: int, survey: Survey) -> int:
     """Note a FLAC; return where it ends: at another container, or the end of the file."""
     stop = other_container(source, position + _BLOCK_HEADER, end)
+    if find_mpeg(source, max(position, stop - _TAIL), stop) is not None:
+        stop = find_mpeg(source, position, stop) or stop
     is_whole = position == 0 and stop == end == size_of(source)
     whole = source if is_whole else splice([Piece(source, position, stop - position)])
     samples = int.from_bytes(read_at(source, position, 26)[21:26]) & (1 << 36) - 1

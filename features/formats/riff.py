@@ -22,6 +22,10 @@ _NO_SIZE: Final = 0x7FFFF000
 _DS64_DATA: Final = slice(8, 16)
 #: A rest shorter than this behind the stated end is no audio that a recorder failed to count.
 _UNCOUNTED_SECONDS: Final = 0.5
+#: First four bytes of other containers, which look like the name of a chunk.
+_OTHERS: Final = (
+    b"RIFF", b"RIFX", b"RF64", b"BW64", b"OggS", b"fLaC", b"FORM", b"caff", b"riff", b".snd"
+)  # fmt: skip
 _PCM: Final = (1, 3, 6, 7, 0xFFFE)
 
 
@@ -78,7 +82,7 @@ def _read_chunks(source: Source, position: int, end: int, chunks: _Chunks, surve
     while position + _CHUNK_BYTES <= end:
         name, size = struct.unpack(chunks.order + "4sI", read_at(source, position, _CHUNK_BYTES))
         content = position + _CHUNK_BYTES
-        if not _is_chunk(name) or name in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+        if not _is_chunk(name) or name in _OTHERS:
             break
         if name == b"data":
             content, size = content, _data_size(source, content, size, end, chunks, survey)
@@ -89,7 +93,7 @@ def _read_chunks(source: Source, position: int, end: int, chunks: _Chunks, surve
             chunks.format = read_at(source, content, min(size, 64)).ljust(16, b"\0")
         elif name == b"fact":
             chunks.fact = read_at(source, content, 4)
-        elif content + size > end and not chunks.audio:
+        elif content + size > end:
             break
         position = content + size + (size & 1)
         chunks.end = min(position, end)
@@ -136,7 +140,7 @@ def _goes_on(source: Source, position: int, end: int) -> bool:
     if position >= end or after_tag(source, position, end) == end:
         return True
     head = read_at(source, position, _CHUNK_BYTES)
-    if head.startswith((b"ID3", b"TAG", b"APETAGEX", b"RIFF", b"OggS", b"fLaC", b"FORM")):
+    if head.startswith((b"ID3", b"TAG", b"APETAGEX", *_OTHERS)):
         return True
     name, size = head[:4], int.from_bytes(head[4:8], "little")
     return _is_chunk(name) and position + _CHUNK_BYTES + size <= end + 1

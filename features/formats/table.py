@@ -216,7 +216,7 @@ _ANYWHERE: Final = tuple(
         (b"riff\x2e\x91", 0, BY_NAME["w64"].signature),
         (b"fLaC", 0, rb"fLaC[\0\x80]\0\0\x22"),
         (b"OggS\0", 0, rb"OggS\0[\x02\x06]"),
-        (b".snd\0\0", 0, rb"\.snd\0\0[\0-\xff][\0-\xff]{6}\0\0\0"),
+        (b".snd\0\0", 0, rb"\.snd\0\0[\0-\xff]{6}\0\0\0"),
     )
 )
 
