@@ -99,7 +99,7 @@ def _insert(rng: random.Random, data: bytes, _: list[bytes]) -> bytes:
 
 def _flip(rng: random.Random, data: bytes, _: list[bytes]) -> bytes:
     changed = bytearray(data)
-    for _ in range(rng.choice([1, 3, 20])):
+    for _number in range(rng.choice([1, 3, 20])):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
 
