@@ -6,11 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz fuzz-decode soak test-compose test-page \
-=======
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults fuzz fuzz-decode soak test-compose test-page \
->>>>>>> e2f639e (Compare what is heard of mutated files with ffmpeg; hear what follows a FLAC or a WAV)
+.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults test-radio fuzz \
+	fuzz-decode soak test-compose test-page \
 	clean
 
 help: ## List the targets
