@@ -14,12 +14,8 @@ WORKDIR /src
 
 # Dependencies first: they change less often than the code, and take most of the time.
 COPY pyproject.toml constraints.txt deploy/docker/dependencies.py ./
-<<<<<<< HEAD
-RUN python dependencies.py otel gateway > requirements.txt \
-=======
 ARG EXTRAS
-RUN python dependencies.py otel ${EXTRAS} > requirements.txt \
->>>>>>> 437a358 (Fail stations in every way in tests; deploy, watch and document receivers)
+RUN python dependencies.py otel gateway ${EXTRAS} > requirements.txt \
  && /opt/genrestream/bin/pip install --constraint constraints.txt --requirement requirements.txt
 
 COPY README.md LICENSE NOTICE ./
