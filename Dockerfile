@@ -4,7 +4,7 @@
 #
 # Runs as an ordinary user, on a read-only root file system with a tmpfs at /tmp.
 ARG PYTHON_IMAGE=python:3.11-slim
-# EXTRAS=radio adds what a receiver needs; the other services do without its 70 MB.
+# EXTRAS adds what one service alone needs: gateway, radio (70 MB), history, notify.
 ARG EXTRAS=
 
 FROM ${PYTHON_IMAGE} AS build
@@ -15,7 +15,7 @@ WORKDIR /src
 # Dependencies first: they change less often than the code, and take most of the time.
 COPY pyproject.toml constraints.txt deploy/docker/dependencies.py ./
 ARG EXTRAS
-RUN python dependencies.py otel gateway ${EXTRAS} > requirements.txt \
+RUN python dependencies.py otel ${EXTRAS} > requirements.txt \
  && /opt/genrestream/bin/pip install --constraint constraints.txt --requirement requirements.txt
 
 COPY README.md LICENSE NOTICE ./

@@ -6,26 +6,30 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format schemas study models bench test-kafka test-faults test-radio fuzz \
-	fuzz-decode soak test-compose test-page \
-	clean
+.PHONY: help demo up test lint format schemas formats study models bench test-kafka test-faults \
+	test-radio test-page test-history fuzz fuzz-decode soak test-compose clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[gateway]'
+	$(PIP) install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[gateway,training,dev]'
+$(VENV)/.up: $(VENV)/.runtime
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[gateway,radio,history,notify]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.up
+	$(PIP) install --quiet --constraint constraints.txt --editable \
+		'.[gateway,radio,history,notify,training,dev]'
 	@touch $@
 
 demo: $(VENV)/.runtime ## Send a clip through a broker and both services; print its labels
 	$(BIN)/genrestream demo
 
-up: $(VENV)/.runtime ## Run broker and services until Ctrl-C
+up: $(VENV)/.up ## Run broker, services and the page until Ctrl-C
 	$(BIN)/genrestream up
 
 test: $(VENV)/.dev ## Lint, types, import contract and all fast tests
@@ -57,6 +61,12 @@ test-page: $(VENV)/.dev ## The page in Chromium, on the whole system (installs c
 		echo "no chromium: the tests of the page are skipped"
 	$(PIP) install --quiet --constraint constraints.txt playwright
 	$(BIN)/python -m pytest -m page -rs tests/page
+
+test-history: $(VENV)/.dev ## History and messages with PostgreSQL and mosquitto (installs them by apt where it may)
+	command -v mosquitto >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && apt-get install -qq -y postgresql mosquitto; } || \
+		echo "no PostgreSQL or mosquitto: the tests that need them are skipped"
+	$(BIN)/python -m pytest -m history -rs tests/recorder tests/notifier
 
 bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
 	set -e; for name in extraction pipeline latency memory startup; do \
