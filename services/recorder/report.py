@@ -274,7 +274,7 @@ def _length(seconds: float) -> str:
     """Write a length of time.
 
     >>> _length(3700), _length(95), _length(8)
-    ('1 h 2 min', '1 min 35 s', '8 s')
+    ('1 h 1 min', '1 min 35 s', '8 s')
     """
     whole = round(seconds)
     if whole >= 3600:

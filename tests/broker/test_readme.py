@@ -31,12 +31,18 @@ def run(snippet: str, settings: Settings) -> dict[str, Any]:
     return names
 
 
+def ended(printed: str) -> list[str]:
+    """Return the lines of the README's own stream that say it is over; others share the broker."""
+    ours = [line for line in printed.splitlines() if line.startswith("my-radio ")]
+    return [line for line in ours if line.endswith("True")]
+
+
 async def hear(send: Any, read: Any, chunks: list[bytes], out: io.StringIO) -> str:
     """Send with one snippet until the other has printed a final label."""
     reader = asyncio.create_task(read())
     try:
         async with asyncio.timeout(60):
-            while not (lines := [x for x in out.getvalue().splitlines() if x.endswith("True")]):
+            while not (lines := ended(out.getvalue())):
                 assert not reader.done(), reader.exception()
                 await send(chunks)
                 await asyncio.sleep(1)
@@ -44,7 +50,7 @@ async def hear(send: Any, read: Any, chunks: list[bytes], out: io.StringIO) -> s
         reader.cancel()
         with suppress(asyncio.CancelledError):
             await reader
-    return str(lines[0])
+    return lines[0]
 
 
 def test_what_the_snippets_send_the_snippets_read(system: Settings) -> None:
@@ -55,4 +61,4 @@ def test_what_the_snippets_send_the_snippets_read(system: Settings) -> None:
     send, read = (run(snippet, system) for snippet in SNIPPETS)
     with redirect_stdout(out):
         line = asyncio.run(hear(send["send"], read["read"], chunks, out))
-    assert line.startswith("my-radio ")
+    assert " since " in line
