@@ -191,7 +191,13 @@ def test_there_are_shipped_models() -> None:
     assert SHIPPED
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+#: The bits of a plain matrix product depend on its rows: its windows are run one by one.
+ALONE = frozenset({"lda-musicnn-200"})
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SHIPPED if path.stem not in ALONE], ids=lambda path: path.stem
+)
 def test_a_shipped_model_gives_the_same_bits_in_a_batch(path: Path) -> None:
     assert rows_are_independent(load_model(path))
 

@@ -90,7 +90,7 @@ def document(**changes: Any) -> bytes:
         (document(schema_version="2.0"), "schema version '2.0', this service reads 1.0: upgrade"),
         (document(schema_version="10.0"), "schema version '10.0'"),
         (document(schema_version=""), "schema version ''"),
-        (encode_event(EXAMPLE_PREDICTION), "missing required field `level_dbfs`"),
+        (encode_event(EXAMPLE_PREDICTION), "missing required field `values`"),
         (document(values=[1.0, None]), r"Expected `float`, got `null` - at `\$.values\[1\]`"),
         (document(window_index=-1), r"Expected `int` >= 0 - at `\$.window_index`"),
         (document(origin={"topic": "audio.chunks"}), "missing required field `partition`"),

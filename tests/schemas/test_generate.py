@@ -55,7 +55,7 @@ def test_check_names_what_a_changed_field_makes_stale(tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path / "schemas")
     messages = tmp_path / "schemas" / "messages.py"
     messages.write_text(
-        messages.read_text().replace("    level_dbfs: float", "    level_dbfs: int")
+        messages.read_text().replace("    level_dbfs: float\n", "    level_dbfs: int\n")
     )
     check = subprocess.run(
         [sys.executable, "-m", "schemas.generate", "--check"],

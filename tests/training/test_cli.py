@@ -69,6 +69,8 @@ def test_without_the_extra_a_command_says_what_to_install(
         "spectrogram": (tmp_path,),
         "train": ("svm", "--data", tmp_path),
         "evaluate": (tmp_path, "--data", tmp_path),
+        "study": ("--data", tmp_path),
+        "train-shipped": ("--data", tmp_path),
     }
     arguments = needed.get(command, ())
     message = fail(MissingExtraError, command, *arguments, "-o", tmp_path / "out")
