@@ -72,6 +72,7 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._history = History(settings)
         self._tasks: dict[str, _Task] = {}
         self._owned: frozenset[int] = frozenset()
+        self._member = ""
         self._producer: Any = None
         self.ready = False
         self.polled = time.monotonic()
@@ -124,14 +125,26 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         return consumer
 
     async def on_partitions_revoked(self, _: Iterable[TopicPartition]) -> None:
-        """Listen on, but send nothing, until it is known which partitions stay ours."""
+        """Listen on, but send nothing, until it is known which partitions stay ours.
+
+        A group that rebalances answers heartbeats, too: the lease alone would let us send.
+        """
         self._lease.lapse()
+        self._owned = frozenset()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Leave the stations that are another receiver's now."""
-        self._owned = frozenset(tp.partition for tp in assigned)
+        """Leave the stations that are another receiver's now, or may have been meanwhile.
+
+        A member that the group forgot comes back by another id. Others numbered its stations on,
+        so it begins them anew, even those whose partitions it gets back.
+        """
+        owned = frozenset(tp.partition for tp in assigned)
+        member, before = self._consumer._coordinator.member_id, self._member
+        self._member = member
+        kept = owned if before in ("", member) else frozenset()
+        await self._stop_stations(lambda task: task.partition not in kept)
+        self._owned = owned
         self.ready = True
-        await self._stop_stations(lambda task: task.partition not in self._owned)
         self._confirming = asyncio.create_task(self._confirm())
 
     async def _confirm(self) -> None:
