@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint format schemas formats study models bench test-kafka test-faults \
-	test-radio test-page test-history fuzz fuzz-decode soak test-compose clean
+	test-radio test-page test-history fuzz fuzz-decode soak test-compose picture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,10 @@ test-history: $(VENV)/.dev ## History and messages with PostgreSQL and mosquitto
 		{ [ "$$(id -u)" = 0 ] && apt-get install -qq -y postgresql mosquitto; } || \
 		echo "no PostgreSQL or mosquitto: the tests that need them are skipped"
 	$(BIN)/python -m pytest -m history -rs tests/recorder tests/notifier
+
+picture: $(VENV)/.dev ## Take the picture of the page in the README again (needs chromium)
+	$(PIP) install --quiet --constraint constraints.txt playwright
+	$(BIN)/python -m benchmarks.picture docs/page.png
 
 bench: $(VENV)/.dev ## Measure everything that docs/performance.md quotes; figures go to reports/benchmarks
 	set -e; for name in extraction pipeline latency memory startup; do \

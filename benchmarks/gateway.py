@@ -1,0 +1,147 @@
+"""Pages that read events: from a prediction to the page, and the memory of the gateway.
+
+``python -m benchmarks.gateway --pages 1000 --stations 200 --stalled 50 --seconds 30``
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+
+from benchmarks.radio_scene import cast, play, write_past
+from services.console.stack import start_worker, stop_workers, worker_environment
+from services.kafka.embedded_broker import embedded_broker, free_port
+from services.kafka.topics import create_topics
+from services.settings import Settings, load_settings
+
+_SAMPLE = 20
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970."""
+    return round(time.time() * 1000)
+
+
+async def main(pages: int, stations: int, stalled: int, seconds: float) -> dict[str, Any]:
+    """Measure, and return the figures."""
+    with embedded_broker() as address:
+        settings = load_settings(bootstrap_servers=address, gateway_port=free_port())
+        await create_topics(settings)
+        workers = {"gateway": start_worker("gateway", worker_environment(settings))}
+        try:
+            return await _measure(
+                settings, workers["gateway"].pid, pages, stations, stalled, seconds
+            )
+        finally:
+            stop_workers(workers)
+
+
+async def _measure(
+    settings: Settings, pid: int, pages: int, stations: int, stalled: int, seconds: float
+) -> dict[str, Any]:
+    producer = AIOKafkaProducer(bootstrap_servers=settings.brokers)
+    await producer.start()
+    players = cast(stations)
+    await write_past(producer, settings, players, now_ms())
+    delays: list[float] = []
+    counts = [0]
+    readers = []
+    for number in range(pages + stalled):
+        page = _stall(settings) if number >= pages else _read(settings, delays, counts, number)
+        readers.append(asyncio.create_task(page))
+        await asyncio.sleep(0.02)
+    playing = asyncio.create_task(play(producer, settings, players, now_ms))
+    await asyncio.sleep(3)
+    delays.clear()
+    counts[0] = 0
+    before, start = _cpu(pid), time.monotonic()
+    await asyncio.sleep(seconds)
+    took = time.monotonic() - start
+    figures = {
+        "pages": pages,
+        "stations": stations,
+        "stalled": stalled,
+        "pages_reading": sum(not reader.done() for reader in readers[:pages]),
+        "megabytes_per_second": round(counts[0] / took / 1e6, 1),
+        "p50_ms": round(float(np.percentile(delays, 50))),
+        "p99_ms": round(float(np.percentile(delays, 99))),
+        "gateway_rss_mb": round(_rss(pid)),
+        "gateway_cores": round((_cpu(pid) - before) / took, 2),
+    }
+    for task in (playing, *readers):
+        task.cancel()
+    await asyncio.wait([playing, *readers])
+    await producer.stop()
+    return figures
+
+
+async def _open(settings: Settings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host = urlsplit(f"http://localhost:{settings.gateway_port}").netloc
+    for _ in range(200):
+        try:
+            pair = await asyncio.open_connection("127.0.0.1", settings.gateway_port, limit=1 << 22)
+        except OSError:
+            await asyncio.sleep(0.2)
+            continue
+        pair[1].write(
+            f"GET /api/events?kinds=now,row,gone HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        )
+        return pair
+    raise OSError("the gateway does not answer")
+
+
+async def _read(settings: Settings, delays: list[float], counts: list[int], number: int) -> None:
+    """Read as a page does; of every twentieth, note how old a window is when it comes."""
+    reader, _ = await _open(settings)
+    while data := await reader.read(1 << 18):
+        counts[0] += len(data)
+        if number % _SAMPLE:
+            continue
+        came = now_ms()
+        for line in data.split(b"\n"):
+            if line.startswith(b"data: {") and b'"heard_at":"' in line and line.endswith(b"}}"):
+                _note(line, came, delays)
+
+
+def _note(line: bytes, came: int, delays: list[float]) -> None:
+    try:
+        heard_at = json.loads(line[6:])["now"]["heard_at"]
+    except (ValueError, KeyError, TypeError):
+        return  # a line that was cut by the end of a read
+    from schemas import to_milliseconds
+
+    delays.append(came - to_milliseconds(heard_at) - 3_000)
+
+
+async def _stall(settings: Settings) -> None:
+    """Connect, and read nothing."""
+    pair = await _open(settings)
+    pair[0]._transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.Event().wait()
+
+
+def _rss(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pages", type=int, default=1000)
+    parser.add_argument("--stations", type=int, default=200)
+    parser.add_argument("--stalled", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    given = parser.parse_args()
+    figures = asyncio.run(main(given.pages, given.stations, given.stalled, given.seconds))
+    print(json.dumps(figures))  # noqa: T201 - its output
