@@ -7,8 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -16,7 +15,6 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import KafkaError
 
 from schemas import (
-    AudioChunk,
     Station,
     StationEvent,
     decode_event,
@@ -29,10 +27,11 @@ from schemas.errors import MessageError
 from services.kafka.security import client_options
 from services.kafka.tansu_fixes import adapt_waits
 from services.kafka.topics import Topics
+from services.receiver.directory import Directory
 from services.receiver.history import History
 from services.receiver.lease import Lease, watch_heartbeats
-from services.receiver.outbox import Message, Outbox
-from services.receiver.receiver import Receiver
+from services.receiver.outbox import Message
+from services.receiver.playing import Stations
 from services.receiver.station_metrics import StationMetrics
 from services.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 
@@ -48,18 +47,6 @@ def receiver_group(settings: Settings) -> str:
     return f"{settings.topic_prefix}genrestream-receiver"
 
 
-@dataclass
-class _Task:
-    """A station that we listen to."""
-
-    station: Station
-    partition: int
-    running: asyncio.Task[None]
-    sending: asyncio.Task[None]
-    outbox: Outbox
-    receiver: Receiver | None = None
-
-
 class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Listens to the stations of its partitions until it is cancelled."""
 
@@ -69,8 +56,10 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._metrics = metrics
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._lease = Lease(settings.session_timeout_seconds)
-        self._history = History(settings)
-        self._tasks: dict[str, _Task] = {}
+        self._directory = Directory()
+        self._stations = Stations(
+            self._name, self._deliver, self._may_send, History(settings), metrics
+        )
         self._owned: frozenset[int] = frozenset()
         self._member = ""
         self._producer: Any = None
@@ -84,15 +73,14 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             resources.push_async_callback(self._producer.stop)
             consumer = await self._start_consumer()
             resources.push_async_callback(consumer.stop)
-            resources.push_async_callback(self._stop_stations, lambda _: True)
+            resources.push_async_callback(self._stations.stop)
             observing = asyncio.create_task(self._observe())
             resources.callback(observing.cancel)
             while True:
                 batches = await consumer.getmany(timeout_ms=_POLL_MS)
                 self.polled = time.monotonic()
                 for partition, records in batches.items():
-                    for record in records:
-                        await self._take(partition.partition, record)
+                    await self._take(partition, records)
 
     async def _start_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -127,10 +115,14 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     async def on_partitions_revoked(self, _: Iterable[TopicPartition]) -> None:
         """Listen on, but send nothing, until it is known which partitions stay ours.
 
-        A group that rebalances answers heartbeats, too: the lease alone would let us send.
+        A group that rebalances answers heartbeats, too: the lease alone would let us send. What is
+        on its way arrives before we join, so that others read it when they number on.
         """
         self._lease.lapse()
         self._owned = frozenset()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._producer.flush()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Leave the stations that are another receiver's now, or may have been meanwhile.
@@ -141,28 +133,32 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         owned = frozenset(tp.partition for tp in assigned)
         member, before = self._consumer._coordinator.member_id, self._member
         self._member = member
-        kept = owned if before in ("", member) else frozenset()
-        await self._stop_stations(lambda task: task.partition not in kept)
+        # All of this before anything is awaited: messages of these partitions may come at once.
+        left = self._stations.leave(owned if before in ("", member) else ())
+        self._directory.assign(owned)
         self._owned = owned
         self.ready = True
         self._confirming = asyncio.create_task(self._confirm())
+        await self._stations.end(left)
 
     async def _confirm(self) -> None:
         """Ask the group at once, instead of waiting for the next heartbeat."""
         with contextlib.suppress(KafkaError):
             await self._consumer._coordinator._do_heartbeat()
 
-    async def _take(self, partition: int, record: Any) -> None:
-        """Take a message of ``stations``: a station that is new, changed or removed."""
-        station_id = (record.key or b"").decode(errors="replace")
-        station = self._decode(station_id, record.value)
-        current = self._tasks.get(station_id)
-        if current and current.station == station:
-            return
-        if current:
-            await self._stop_stations(lambda task: task is current)
-        if station is not None and partition in self._owned:
-            self._start_station(station, partition)
+    def _may_send(self, partition: int) -> bool:
+        return self._lease.valid and partition in self._owned
+
+    async def _take(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        """Take messages of ``stations``: stations that are new, changed or removed."""
+        number = partition.partition
+        for record in records:
+            station_id = (record.key or b"").decode(errors="replace")
+            self._directory.take(number, station_id, self._decode(station_id, record.value))
+        if records[-1].offset + 1 >= (self._consumer.highwater(partition) or 0):
+            self._directory.reached_end(number)
+        if self._directory.is_complete(number):
+            await self._stations.follow(self._directory.wanted(), self._directory.is_complete)
 
     def _decode(self, station_id: str, value: bytes | None) -> Station | None:
         if not value:
@@ -173,39 +169,6 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             _log.warning("the station %s is not understood: %s", station_id[:100], error)
             return None
         return station if station.id == station_id else None
-
-    def _start_station(self, station: Station, partition: int) -> None:
-        def may_send() -> bool:
-            return self._lease.valid and partition in self._owned
-
-        outbox = Outbox(self._deliver, may_send)
-        sending = asyncio.create_task(outbox.run())
-        running = asyncio.create_task(self._listen(station, outbox))
-        self._tasks[station.id] = _Task(station, partition, running, sending, outbox)
-
-    async def _listen(self, station: Station, outbox: Outbox) -> None:
-        try:
-            heard = await self._history.last(station.id)
-            receiver = Receiver(station, _Listener(outbox), name=self._name, heard=heard)
-            self._tasks[station.id].receiver = receiver
-            await receiver.run()
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            _log.exception("the station %s stopped by a fault of ours", station.id)
-
-    async def _stop_stations(self, choose: Any) -> None:
-        stopped = [task for task in self._tasks.values() if choose(task)]
-        for task in stopped:
-            del self._tasks[task.station.id]
-            task.running.cancel()
-        await asyncio.gather(*(task.running for task in stopped), return_exceptions=True)
-        if stopped and self._lease.valid:
-            await asyncio.gather(*(task.outbox.drain(_DRAIN_SECONDS) for task in stopped))
-        for task in stopped:
-            task.sending.cancel()
-            self._metrics.remove(task.station.id)
-        await asyncio.gather(*(task.sending for task in stopped), return_exceptions=True)
 
     async def _deliver(self, message: Message) -> None:
         if isinstance(message, StationEvent):
@@ -229,27 +192,8 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     async def _observe(self) -> None:
         while True:
             await asyncio.sleep(_OBSERVE_SECONDS)
-            for task in list(self._tasks.values()):
-                if task.receiver:
-                    self._metrics.observe(task.receiver, time.time())
-
-
-class _Listener:
-    """Passes what a receiver reports to its outbox."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-
-    def chunk(self, chunk: AudioChunk) -> None:
-        """Take a chunk."""
-        self._outbox.put(chunk)
-
-    def event(self, event: StationEvent) -> None:
-        """Take an event."""
-        self._outbox.put(event)
-
-    def observed(self, receiver: Receiver) -> None:
-        """Metrics are read each second; nothing is to do."""
+            for receiver in self._stations.receivers():
+                self._metrics.observe(receiver, time.time())
 
 
 def _detail(event: StationEvent) -> str:
