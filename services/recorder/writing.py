@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, select, tuple_
+from sqlalchemy import Column, Connection, Table, cast, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.recorder.rows import HOUR, MINUTE, Row, Rows, Span, SpanKey, spans
@@ -91,9 +91,21 @@ def _insert_windows(connection: Connection, rows: list[Row]) -> list[Row]:
     """Insert windows; return those that were not there."""
     if not rows:
         return []
-    statement = _insert(connection, WINDOWS).on_conflict_do_nothing().returning(WINDOWS.c.event_id)
-    new = set(connection.execute(statement, rows).scalars())
+    statement = _insert(connection, WINDOWS)
+    if connection.dialect.name == "postgresql":
+        values = select(*(_unnested(column, rows) for column in WINDOWS.columns))
+        statement, rows_of_statement = statement.from_select(list(WINDOWS.columns), values), None
+    else:
+        rows_of_statement = rows
+    statement = statement.on_conflict_do_nothing().returning(WINDOWS.c.event_id)
+    new = set(connection.execute(statement, rows_of_statement).scalars())
     return [row for row in rows if row["event_id"] in new]
+
+
+def _unnested(column: Column[Any], rows: list[Row]) -> Any:
+    """Return a column as one array: psycopg takes thrice as long for a parameter a value."""
+    values = [row[column.name] for row in rows]
+    return func.unnest(cast(values, postgresql.ARRAY(column.type))).label(column.name)
 
 
 def _minute(row: Row) -> SpanKey:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,12 @@ class Database:
             rows = connection.execute(select(found).order_by(*found.primary_key)).mappings()
             return [dict(row) for row in rows]
 
-    def reading(self) -> Connection:
-        return connect(self.url, write=False).connect()
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        engine = connect(self.url, write=False)
+        with engine.connect() as connection:
+            yield connection
+        engine.dispose()
 
 
 @pytest.fixture
