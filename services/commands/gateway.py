@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import uvloop
 
-from schemas.errors import GenrestreamError, SettingsError
+from schemas import Station
+from schemas.errors import GenrestreamError, MessageError, SettingsError
 from services.observing.logs import log_configuration
 from services.settings import Settings
 
@@ -36,6 +37,22 @@ def _history(settings: Settings) -> Any:
     return answer
 
 
+def check_station(station: Station) -> None:
+    """Refuse a station that no receiver takes from an API: a command, a sound card, a file.
+
+    Raises
+    ------
+    MessageError
+        With the value, without its secrets, and the remedy.
+    """
+    from services.receiver.addresses import check_address
+
+    try:
+        check_address(station.url, local=False)
+    except ValueError as error:
+        raise MessageError(str(error)) from error
+
+
 def run_gateway(settings: Settings) -> None:
     """Run a gateway until a signal.
 
@@ -51,4 +68,5 @@ def run_gateway(settings: Settings) -> None:
     logging.config.dictConfig(log_configuration(settings.log_level, settings.log_format))
     gateway = create_gateway(settings)
     gateway.history = _history(settings)
+    gateway.check_station = check_station
     uvloop.run(serve(gateway))
