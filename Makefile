@@ -93,6 +93,9 @@ format: $(VENV)/.dev ## Format the code
 schemas: $(VENV)/.dev ## Write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m schemas.generate
 
+formats: $(VENV)/.dev ## Write docs/formats.md anew from the table of formats
+	$(BIN)/python -m features.generate_formats
+
 .PHONY: data-folder
 data-folder:
 	@test -d "$(DATA)/tables" || { echo "DATA=$(DATA): give the folder that holds tables/ and splits/ \
