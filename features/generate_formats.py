@@ -11,21 +11,23 @@ _HEAD: Final = """\
 
 Generated from `features/formats/table.py` by `make formats`: change the table instead.
 
-`classify`, `extract`, `produce` and messages recognise a format by its first bytes, not by its name.
-"genrestream" in the column "heard by" means: its own walk over frames, pages or chunks finds what a
-file holds, libsndfile, dr_flac or ffmpeg decodes it, and the two are compared. What cannot be heard is
-refused with the place and the remedy, or counted as left out.
+`classify`, `extract`, `produce` and messages recognise a format by its first bytes, not by its
+name.
 
-"ffmpeg" means: the ffmpeg on PATH, or that of `pip install 'genrestream[ffmpeg]'`. Without one such
-a file is refused by its name. Messages reach an ffmpeg inside a worker only where a setting says so
+Heard by genrestream: its own walk over frames, pages or chunks finds what a file holds; libsndfile,
+dr_flac or ffmpeg decodes it; the two are compared. What cannot be heard is refused with the place
+and the remedy, or counted as left out.
+
+Heard by ffmpeg: the one on PATH, or that of `pip install 'genrestream[ffmpeg]'`. Without one, such a
+file is refused by its name. Messages reach an ffmpeg inside a worker only where a setting says so
 (`genrestream settings`).
 
 | format | file names | content types | heard by | `produce --codec` |
 |---|---|---|---|---|
 """
 _TAIL: Final = """
-Raw PCM has no first bytes: its content type says what it is, `audio/pcm;rate=…;channels=…;encoding=…`
-(`s16le` or `f32le`) or `audio/L16;rate=…;channels=…`.
+Raw PCM has no first bytes. Its content type says what it is:
+`audio/pcm;rate=…;channels=…;encoding=…` (`s16le` or `f32le`) or `audio/L16;rate=…;channels=…`.
 """
 
 

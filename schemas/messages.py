@@ -231,8 +231,8 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
         label, 1 for silence.
     probabilities
         Mean of the probabilities of the stream's windows of music so far; a window counts less the
-        more speech covers its music. A model whose file says so (``vote_sharpness``) is surer of the
-        mean the more windows it has: the mean is raised to a power then, and its order stays.
+        more speech covers its music. A model whose file says so (``vote_sharpness``) is surer of
+        the mean the more windows it has: it is raised to a power then, and its order stays.
         Empty if hardly any of the stream is music.
     windows
         Number of windows in that mean.
