@@ -18,8 +18,8 @@ Heard by genrestream: its own walk over frames, pages or chunks finds what a fil
 dr_flac or ffmpeg decodes it; the two are compared. What cannot be heard is refused with the place
 and the remedy, or counted as left out.
 
-Heard by ffmpeg: the one on PATH, or that of `pip install 'genrestream[ffmpeg]'`. Without one, such a
-file is refused by its name. Messages reach an ffmpeg inside a worker only where a setting says so
+Heard by ffmpeg: the one on PATH, or that of `pip install 'genrestream[ffmpeg]'`. Without one, such
+a file is refused by its name. Messages reach an ffmpeg inside a worker only where a setting says so
 (`genrestream settings`).
 
 | format | file names | content types | heard by | `produce --codec` |
