@@ -20,7 +20,7 @@ from benchmarks.signals import music
 from features import FEATURE_SETS, Audio, FeatureSet, Window, feature_set, resample
 from features.embeddings import content, log_mel, musicnn
 from features.onnx_session import open_session
-from schemas import Origin
+from schemas import Place
 from services.extractor.vectors import feature_vectors
 
 RATE: Final = 44_100
@@ -57,7 +57,7 @@ def parts(wheel: Path | None) -> dict[str, Part]:
 def default_path(window: Audio) -> object:
     """Compute what the default extractor emits of a window, from its own rate on."""
     sets = [feature_set("musicnn-200")]
-    place = Origin("benchmark", 0, 0)
+    place = Place("benchmark", 0, 0)
     return feature_vectors("benchmark", place, Window(0, 0.0, window), sets, with_content=True)
 
 

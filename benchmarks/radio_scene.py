@@ -15,7 +15,7 @@ from schemas import (
     GenreSegment,
     ModelReference,
     Now,
-    Origin,
+    Place,
     Station,
     StationEvent,
     WindowAnswer,
@@ -66,7 +66,7 @@ class Player:
     labels: Sequence[str]
     trouble: str | None
     random: random.Random
-    origin: Origin
+    origin: Place
     label: str = ""
     since_ms: int = 0
     window: int = 0
@@ -175,7 +175,7 @@ def cast(count: int = len(CAST), seed: int = 7) -> list[Player]:
         station_id = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
         station = Station(id=station_id, name=name, url="http://radio.invalid/", tags=labels)
         chance = random.Random(f"{seed}/{number}")
-        origin = Origin("audio.chunks", 0, number)
+        origin = Place("audio.chunks", 0, number)
         players.append(Player(station, labels, trouble, chance, origin))
     return players
 

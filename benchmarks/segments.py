@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks import programmes, report
 from features import FeatureSet, feature_set
-from schemas import GENRES, FeatureVector, ModelReference, Origin
+from schemas import GENRES, FeatureVector, ModelReference, Place
 from services.classifier.content import Heard
 from services.classifier.now import NowState, Rule
 from services.classifier.score import hear_window
@@ -110,7 +110,7 @@ def valid_tracks(data: Path) -> dict[str, list[Path]]:
 def extract(parts: Sequence[programmes.Part], recipe: FeatureSet) -> Iterator[FeatureVector]:
     """Yield the vectors of a programme, with content."""
     for window in programmes.windows(parts, recipe.window_seconds):
-        yield from feature_vectors("programme", Origin("t", 0, 0), window, [recipe], True)
+        yield from feature_vectors("programme", Place("t", 0, 0), window, [recipe], True)
 
 
 def answers(model: Any, vectors: Sequence[FeatureVector]) -> list[Heard]:
@@ -228,7 +228,7 @@ def track_accuracy(
         for path in paths:
             part = programmes.Part(genre, 0, 30 * programmes.RATE, (path,))
             rows = [
-                feature_vectors("t", Origin("t", 0, 0), window, [recipe], False)[0].values
+                feature_vectors("t", Place("t", 0, 0), window, [recipe], False)[0].values
                 for window in programmes.windows([part], recipe.window_seconds)
             ]
             mean = probabilities(model, np.array(rows, np.float32)).mean(axis=0)

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from features import FeatureSet, Samples
-from schemas import AudioChunk, Origin, encode_chunk_headers
+from schemas import AudioChunk, Place, encode_chunk_headers
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import advance
 from services.processing.records import Record
@@ -48,7 +48,7 @@ def fill(streams: int, rate: int, channels: int, chunks: int) -> list[StreamStat
         for index in range(chunks):
             data = random.bytes(rate // 4 * channels * 2)
             chunk = AudioChunk(data, f"stream-{number}", content_type)
-            place = Origin("audio.chunks", 0, number * chunks + index)
+            place = Place("audio.chunks", 0, number * chunks + index)
             headers = encode_chunk_headers(chunk)
             record = Record(place, 0, b"stream-%d" % number, data, headers)
             state = advance(state, record, RECIPE)[-1].state

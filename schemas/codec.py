@@ -12,7 +12,7 @@ from schemas.messages import (
     AudioChunk,
     FeatureVector,
     GenrePrediction,
-    Origin,
+    Place,
 )
 from schemas.segments import GenreSegment
 from schemas.stations import Station, StationEvent
@@ -245,7 +245,7 @@ class DeadLetterReason:
 
     Attributes
     ----------
-    origin, timestamp_ms
+    place, timestamp_ms
         Place and time of the message that could not be processed.
     service
         Which could not.
@@ -255,7 +255,7 @@ class DeadLetterReason:
         The error in words.
     """
 
-    origin: Origin
+    place: Place
     timestamp_ms: int
     service: str
     error: str
@@ -263,7 +263,7 @@ class DeadLetterReason:
 
 
 def dead_letter_headers(
-    origin: Origin,
+    place: Place,
     timestamp_ms: int,
     service: str,
     error: InputError,
@@ -271,9 +271,9 @@ def dead_letter_headers(
 ) -> Headers:
     """Return the headers of a dead letter: the message's own, then where it failed and why."""
     values = (
-        origin.topic,
-        str(origin.partition),
-        str(origin.offset),
+        place.topic,
+        str(place.partition),
+        str(place.offset),
         str(timestamp_ms),
         service,
         error.code,
@@ -303,7 +303,7 @@ def decode_dead_letter(headers: Iterable[tuple[str, bytes]]) -> DeadLetterReason
         missing = [n for n, v in zip(_DEAD_LETTER_HEADERS, values, strict=True) if v is None]
         raise MessageError(f"not a dead letter: header {', '.join(missing) or 'values'} missing")
     try:
-        origin = Origin(topic, int(partition or ""), int(offset or ""))
-        return DeadLetterReason(origin, int(timestamp_ms or ""), service, error, message)
+        place = Place(topic, int(partition or ""), int(offset or ""))
+        return DeadLetterReason(place, int(timestamp_ms or ""), service, error, message)
     except ValueError as failure:
         raise MessageError(f"not a dead letter: {failure}") from failure

@@ -9,7 +9,7 @@ from schemas.messages import (
     GenrePrediction,
     ModelReference,
     Now,
-    Origin,
+    Place,
     Shares,
     WindowAnswer,
     feature_event_id,
@@ -19,7 +19,7 @@ from schemas.segments import GenreSegment, segment_event_id
 from schemas.stations import Station, StationEvent, station_event_id
 
 _MODEL: Final = ModelReference("extra-trees-seed-25", "1.0.0")
-ORIGIN: Final = Origin("audio.chunks", 3, 1042)
+ORIGIN: Final = Place("audio.chunks", 3, 1042)
 TIMESTAMP_MS: Final = 1_767_225_600_000
 TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

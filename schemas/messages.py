@@ -57,13 +57,13 @@ class AudioChunk:
     captured_at: int | None = None
 
 
-class Origin(Struct, frozen=True, forbid_unknown_fields=False):
-    """Where the first chunk of a stream stands in the log: it tells streams with one key apart.
+class Place(Struct, frozen=True, forbid_unknown_fields=False):
+    """The place of a message in the log. The first chunk's is the `origin` of its stream.
 
     Attributes
     ----------
     topic, partition, offset
-        The chunk's.
+        The message's.
     """
 
     topic: str
@@ -143,7 +143,7 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     event_id: str
     stream_id: str
-    origin: Origin
+    origin: Place
     feature_set: str
     window_index: Count
     start_seconds: Seconds
@@ -259,7 +259,7 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
 
     event_id: str
     stream_id: str
-    origin: Origin
+    origin: Place
     feature_set: str
     model: ModelReference
     window_index: Count
@@ -280,10 +280,10 @@ class GenrePrediction(Struct, frozen=True, kw_only=True):
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 
-def feature_event_id(origin: Origin, feature_set: str, window_index: int) -> str:
+def feature_event_id(origin: Place, feature_set: str, window_index: int) -> str:
     """Identify a feature vector by what it was made from.
 
-    >>> feature_event_id(Origin("audio.chunks", 3, 1042), "librosa-52", 7)
+    >>> feature_event_id(Place("audio.chunks", 3, 1042), "librosa-52", 7)
     'audio.chunks/3/1042/librosa-52/7'
     """
     return f"{origin.topic}/{origin.partition}/{origin.offset}/{feature_set}/{window_index}"
@@ -294,10 +294,10 @@ def prediction_event_id(vector: FeatureVector, model: ModelReference) -> str:
     return f"{vector.event_id}/{model.name}"
 
 
-def keyless_stream_id(origin: Origin) -> str:
+def keyless_stream_id(origin: Place) -> str:
     """Name the stream of a message that came without a key by its place in the log.
 
-    >>> keyless_stream_id(Origin("audio.chunks", 3, 1042))
+    >>> keyless_stream_id(Place("audio.chunks", 3, 1042))
     'audio.chunks-3-1042'
     """
     return f"{origin.topic}-{origin.partition}-{origin.offset}"

@@ -6,7 +6,7 @@ from schemas.messages import (
     SCHEMA_VERSION,
     Count,
     ModelReference,
-    Origin,
+    Place,
     Probability,
     SchemaVersion,
     Seconds,
@@ -62,7 +62,7 @@ class GenreSegment(Struct, frozen=True, kw_only=True):
 
     event_id: str
     stream_id: str
-    origin: Origin
+    origin: Place
     feature_set: str
     model: ModelReference
     label: str
@@ -82,10 +82,10 @@ class GenreSegment(Struct, frozen=True, kw_only=True):
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 
-def segment_event_id(origin: Origin, feature_set: str, first_window: int, model: str) -> str:
+def segment_event_id(origin: Place, feature_set: str, first_window: int, model: str) -> str:
     """Identify a segment by its first window, which no other segment of the stream has.
 
-    >>> segment_event_id(Origin("audio.chunks", 3, 1042), "musicnn-200", 7, "a-model")
+    >>> segment_event_id(Place("audio.chunks", 3, 1042), "musicnn-200", 7, "a-model")
     'audio.chunks/3/1042/musicnn-200/7/a-model/segment'
     """
     place = f"{origin.topic}/{origin.partition}/{origin.offset}"

@@ -16,7 +16,7 @@ from training.data import splits as splits_
 from training.data.audio_folders import AudioFile, Skipped, audio_below, copies, find_audio
 from training.data.datasets import Dataset, join
 from training.data.splits import Split
-from training.data.tables import load_table, recipe
+from training.data.tables import known_feature_set, load_table
 from training.errors import DataError
 
 
@@ -30,7 +30,7 @@ def extract(
     """Extract a folder into a table; a stopped run goes on where it was."""
     from training.data import extraction
 
-    window = window_seconds or recipe(feature_set).window_seconds
+    window = window_seconds or known_feature_set(feature_set).window_seconds
     extraction.check_output(output)
     files, skipped = find_audio(folder)
     partial = extraction.PartialResults(output.with_suffix(output.suffix + ".partial"))

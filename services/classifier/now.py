@@ -56,8 +56,8 @@ class Rule:
     unknown_below: float = 0.0
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """A border between windows: number of the window after it, its place and its time."""
+class Border(msgspec.Struct, frozen=True, array_like=True):
+    """A border between windows: number of the window after it, where it is and when."""
 
     index: int
     start_ms: int
@@ -87,7 +87,7 @@ class NowState(msgspec.Struct, frozen=True):
 
     label: str
     since_ms: int | None
-    begun: Place
+    begun: Border
     continues: bool
     sums: Sums
     windows: tuple[NowWindow, ...]
@@ -110,8 +110,8 @@ class Finished:
     """
 
     label: str
-    begun: Place
-    ended: Place
+    begun: Border
+    ended: Border
     sums: Sums
     continues: bool
 
@@ -129,7 +129,7 @@ def fold(state: NowState | None, window: NowWindow, rule: Rule) -> tuple[NowStat
     -------
     The state after it, and the segment that it ends by a change of the label.
     """
-    place = Place(window.index, window.start_ms, window.at_ms)
+    place = Border(window.index, window.start_ms, window.at_ms)
     if state is None:
         label = leader(window, rule)
         return NowState(label, window.at_ms, place, False, Sums(), (window,), 1, 1), None
@@ -162,7 +162,9 @@ def carried(state: NowState | None, at_ms: int | None) -> NowState | None:
     return msgspec.structs.replace(state, continues=True, sums=Sums(), of_segment=0)
 
 
-def finish(state: NowState, ended: Place | None = None, missing_chunks: int = 0) -> Finished | None:
+def finish(
+    state: NowState, ended: Border | None = None, missing_chunks: int = 0
+) -> Finished | None:
     """Return the last segment of a stream; ``None`` for one without a window.
 
     Parameters
@@ -195,10 +197,10 @@ def leader(window: NowWindow, rule: Rule) -> str:
     return rule.labels[window.probabilities.index(best)]
 
 
-def _end(state: NowState) -> Place:
+def _end(state: NowState) -> Border:
     last = state.windows[-1]
     at_ms = None if last.at_ms is None else last.at_ms + last.audio_ms
-    return Place(last.index + 1, last.start_ms + last.audio_ms, at_ms)
+    return Border(last.index + 1, last.start_ms + last.audio_ms, at_ms)
 
 
 def _append(state: NowState, window: NowWindow, now_ms: int) -> NowState:
@@ -266,7 +268,7 @@ def _change(state: NowState, label: str, led: int) -> tuple[NowState, Finished |
     """Begin a segment where a lead began, or with the stream if that was in the one before."""
     count = min(led, state.of_segment)
     first = state.windows[-count]
-    border = Place(first.index, first.start_ms, first.at_ms)
+    border = Border(first.index, first.start_ms, first.at_ms)
     sums = _sum(state, state.windows[len(state.windows) - state.of_segment : -count])
     finished = (
         Finished(state.label, state.begun, border, sums, state.continues) if sums.windows else None

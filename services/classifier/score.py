@@ -16,7 +16,7 @@ from schemas import (
     GenrePrediction,
     ModelReference,
     Now,
-    Origin,
+    Place,
     WindowAnswer,
     prediction_event_id,
 )
@@ -56,7 +56,7 @@ class Score(msgspec.Struct, frozen=True):
         What sounds now; ``None`` before any window, and from releases before 0.2.
     """
 
-    origin: Origin
+    origin: Place
     next_window: int
     windows: int
     total: tuple[float, ...]

@@ -14,9 +14,9 @@ from schemas import (
 )
 from services.classifier.content import Heard, Tally, count
 from services.classifier.now import (
+    Border,
     Finished,
     NowState,
-    Place,
     Rule,
     carried,
     finish,
@@ -135,7 +135,7 @@ def _clock_seconds(over: Finished) -> float:
 
 def _finish_without_window(state: NowState, vector: FeatureVector) -> Finished | None:
     """Return the last segment of a stream that a vector without values ends."""
-    ended = Place(vector.window_index, _milliseconds(vector.start_seconds), _at_ms(vector))
+    ended = Border(vector.window_index, _milliseconds(vector.start_seconds), _at_ms(vector))
     return finish(state, ended, vector.missing_chunks)
 
 

@@ -213,7 +213,7 @@ def _confirm(letters: tuple["Letter", ...]) -> bool:
 
     from schemas.errors import SettingsError
 
-    topics = Counter(letter.reason.origin.topic for letter in letters if letter.reason)
+    topics = Counter(letter.reason.place.topic for letter in letters if letter.reason)
     where = ", ".join(f"{count} to {topic}" for topic, count in sorted(topics.items()))
     if not sys.stdin.isatty():
         raise SettingsError(f"nothing was sent ({where}): without a terminal to ask, add --yes")

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from features import feature_set, mono_blocks, open_file, split_blocks
-from schemas import FeatureVector, GenrePrediction, GenreSegment, Origin
+from schemas import FeatureVector, GenrePrediction, GenreSegment, Place
 from schemas.errors import AudioTooShort
 from services.classifier.classifier import Answer, Classifier
 from services.classifier.score import Score
@@ -59,7 +59,7 @@ class FileClassifier:
     def _vectors(self, path: Path, notes: list[str] | None) -> Iterator[FeatureVector]:
         """Yield the vectors of a file, one window behind, for the last one is marked final."""
         recipe = feature_set(self.classifier.model.metadata.feature_set)
-        origin = Origin(str(path), 0, 0)
+        origin = Place(str(path), 0, 0)
         before: FeatureVector | None = None
         with open_file(path) as sound:
             blocks = mono_blocks(sound)

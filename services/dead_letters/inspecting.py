@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas import Headers
-from services.dead_letters.letters import Filter, Letter, NoSuchLetter, Place, read_letter
+from services.dead_letters.letters import Filter, Letter, LetterPlace, NoSuchLetter, read_letter
 from services.dead_letters.replaying import Replay, Replays, read_letters, read_replays
 from services.kafka.clients import reading
 from services.kafka.topics import Topics
@@ -41,7 +41,7 @@ async def list_letters(settings: Settings, wanted: Filter, limit: int, json_line
     BrokerError
         No broker answers, or the topic does not exist.
     """
-    newest: list[tuple[int, Place, Letter]] = []
+    newest: list[tuple[int, LetterPlace, Letter]] = []
     total = 0
     async for letter in read_letters(settings, wanted):
         total += 1
@@ -100,7 +100,7 @@ def _print_table(letters: Iterable[Letter], replays: Replays) -> None:
             _time(letter.timestamp_ms)[:19],
             letter.service,
             letter.error,
-            letter.origin,
+            letter.cause,
             letter.stream_id[:40],
             f"{letter.size:,}",
             state(letter, replays),
@@ -125,7 +125,7 @@ def state(letter: Letter, replays: Replays) -> str:
 
 
 async def show_letter(
-    settings: Settings, place: Place, output: Path | None, json_lines: bool
+    settings: Settings, place: LetterPlace, output: Path | None, json_lines: bool
 ) -> None:
     """Print all of a letter, or save its bytes.
 
@@ -165,7 +165,7 @@ def as_json(letter: Letter, replays: Replays) -> dict[str, Any]:
         "service": reason.service if reason else None,
         "error": letter.error,
         "message": reason.message if reason else None,
-        "origin": _place_json(reason.origin) if reason else None,
+        "origin": _place_json(reason.place) if reason else None,
         "sent": _time(reason.timestamp_ms) if reason else None,
         "stream_id": letter.stream_id if letter.key else None,
         "headers": [[name, text] for name, text in _texts(letter.headers)],
@@ -178,7 +178,7 @@ def as_json(letter: Letter, replays: Replays) -> dict[str, Any]:
     }
 
 
-async def _fetch(settings: Settings, place: Place) -> Any:
+async def _fetch(settings: Settings, place: LetterPlace) -> Any:
     topic = Topics(settings.topic_prefix).dead_letters
     async with reading(settings, [topic]) as reader:
         held = await reader.offsets()
@@ -212,7 +212,7 @@ def _describe(letter: Letter, replays: Replays) -> Iterable[tuple[str, str]]:
         yield "service", reason.service
         yield "error", reason.error
         yield "reason", reason.message
-        yield "from", f"{letter.origin}, sent {_time(reason.timestamp_ms)}"
+        yield "from", f"{letter.cause}, sent {_time(reason.timestamp_ms)}"
     else:
         yield "error", "something else wrote to this topic: it has no headers of a dead letter"
     yield "stream", letter.stream_id or "(no key)"
@@ -247,8 +247,8 @@ def _time(timestamp_ms: int) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _place_json(origin: Any) -> dict[str, Any]:
-    return {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
+def _place_json(place: Any) -> dict[str, Any]:
+    return {"topic": place.topic, "partition": place.partition, "offset": place.offset}
 
 
 def _print_json(value: dict[str, Any]) -> None:

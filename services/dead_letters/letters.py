@@ -17,7 +17,7 @@ class NoSuchLetter(GenrestreamError):
     code = "no-such-letter"
 
 
-class Place(NamedTuple):
+class LetterPlace(NamedTuple):
     """Partition and offset of a dead letter in its topic; written ``PARTITION:OFFSET``."""
 
     partition: int
@@ -27,7 +27,7 @@ class Place(NamedTuple):
         return f"{self.partition}:{self.offset}"
 
 
-def parse_place(text: str) -> Place:
+def parse_place(text: str) -> LetterPlace:
     """Read ``PARTITION:OFFSET``.
 
     Raises
@@ -41,7 +41,7 @@ def parse_place(text: str) -> Place:
             f"{text!r} is no place of a dead letter: write PARTITION:OFFSET, as genrestream "
             "dead-letters list shows them"
         )
-    return Place(int(match[1]), int(match[2]))
+    return LetterPlace(int(match[1]), int(match[2]))
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -83,7 +83,7 @@ class Letter:
         else wrote to the topic.
     """
 
-    place: Place
+    place: LetterPlace
     timestamp_ms: int
     key: bytes | None
     headers: Headers
@@ -101,12 +101,12 @@ class Letter:
         return self.reason.service if self.reason else "-"
 
     @property
-    def origin(self) -> str:
+    def cause(self) -> str:
         """Where the message came from, as text."""
         if self.reason is None:
             return "-"
-        origin = self.reason.origin
-        return f"{origin.topic} {origin.partition}:{origin.offset}"
+        place = self.reason.place
+        return f"{place.topic} {place.partition}:{place.offset}"
 
     @property
     def error(self) -> str:
@@ -122,7 +122,7 @@ def read_letter(record: Any) -> Letter:
     except MessageError:
         reason = None
     return Letter(
-        Place(record.partition, record.offset),
+        LetterPlace(record.partition, record.offset),
         record.timestamp,
         record.key,
         original_headers(headers),
@@ -154,7 +154,7 @@ class Filter:
     topics: frozenset[str] = frozenset()
     stream_ids: frozenset[str] = frozenset()
     since: datetime | None = None
-    places: frozenset[Place] = frozenset()
+    places: frozenset[LetterPlace] = frozenset()
 
     @property
     def is_open(self) -> bool:
@@ -167,7 +167,7 @@ class Filter:
         checks = (
             (self.errors, letter.error),
             (self.services, letter.service),
-            (self.topics, reason.origin.topic if reason else None),
+            (self.topics, reason.place.topic if reason else None),
             (self.stream_ids, letter.stream_id),
             (self.places, letter.place),
         )

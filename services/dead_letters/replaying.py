@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 from aiokafka.errors import KafkaError
 
-from schemas import Origin, decode_dead_letter, original_headers
-from services.dead_letters.letters import Filter, Letter, Place, read_letter
+from schemas import Place, decode_dead_letter, original_headers
+from services.dead_letters.letters import Filter, Letter, LetterPlace, read_letter
 from services.kafka.clients import chunk_producer, reading
 from services.kafka.errors import DeliveryError
 from services.kafka.topics import (
@@ -36,7 +36,7 @@ class Replay(msgspec.Struct, frozen=True):
     ----------
     letter
         Place of the dead letter.
-    origin
+    cause
         Of its message: a topic that was deleted and made again has other letters at that place.
     sent_to
         Place of the message that was sent.
@@ -44,9 +44,9 @@ class Replay(msgspec.Struct, frozen=True):
         When.
     """
 
-    letter: Place
-    origin: Origin
-    sent_to: Origin
+    letter: LetterPlace
+    cause: Place
+    sent_to: Place
     timestamp_ms: int
 
 
@@ -54,17 +54,17 @@ class Replay(msgspec.Struct, frozen=True):
 class Replays:
     """All notes, by the letter that was sent back and by the place that it was sent to."""
 
-    by_letter: dict[tuple[Place, Origin], list[Replay]]
-    by_sent: dict[Origin, Place]
+    by_letter: dict[tuple[LetterPlace, Place], list[Replay]]
+    by_sent: dict[Place, LetterPlace]
 
     def of(self, letter: Letter) -> list[Replay]:
         """List when a letter was sent back."""
         reason = letter.reason
-        return self.by_letter.get((letter.place, reason.origin), []) if reason else []
+        return self.by_letter.get((letter.place, reason.place), []) if reason else []
 
-    def earlier(self, letter: Letter) -> Place | None:
+    def earlier(self, letter: Letter) -> LetterPlace | None:
         """Tell of which letter this one is a repetition: it was sent back, and failed again."""
-        return self.by_sent.get(letter.reason.origin) if letter.reason else None
+        return self.by_sent.get(letter.reason.place) if letter.reason else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ async def read_replays(settings: Settings) -> Replays:
     async with reading(settings, [name], from_beginning=True) as reader:
         async for record in reader.messages_so_far():
             replay = msgspec.json.decode(record.value, type=Replay)
-            replays.by_letter.setdefault((replay.letter, replay.origin), []).append(replay)
+            replays.by_letter.setdefault((replay.letter, replay.cause), []).append(replay)
             replays.by_sent[replay.sent_to] = replay.letter
     return replays
 
@@ -137,8 +137,8 @@ async def select(settings: Settings, wanted: Filter, *, again: bool) -> Selectio
     replayed: list[Letter] = []
     stranded: list[Letter] = []
     async for letter in read_letters(settings, wanted):
-        origin = letter.reason.origin if letter.reason else None
-        if origin is None or not 0 <= origin.partition < partitions.get(origin.topic, 0):
+        cause = letter.reason.place if letter.reason else None
+        if cause is None or not 0 <= cause.partition < partitions.get(cause.topic, 0):
             stranded.append(letter)
         elif replays.of(letter) and not again:
             replayed.append(letter)
@@ -169,7 +169,7 @@ async def replay(
     ):
         sender = _Sender(producer, settings, on_sent)
         async for record in reader.messages_so_far():
-            if Place(record.partition, record.offset) in wanted:
+            if LetterPlace(record.partition, record.offset) in wanted:
                 await sender.add(record)
         await sender.flush()
 
@@ -208,7 +208,7 @@ class _Sender:
         notes = []
         for record, result in zip(batch, results, strict=True):
             if isinstance(result, BaseException):
-                failures.append(f"{Place(record.partition, record.offset)}: {result!r}")
+                failures.append(f"{LetterPlace(record.partition, record.offset)}: {result!r}")
             else:
                 replay = _replay(record, result)
                 notes.append(await self._note(replay))
@@ -218,13 +218,13 @@ class _Sender:
             raise DeliveryError(f"the broker did not take dead letter {failures[0]}")
 
     async def _send(self, record: Any) -> Awaitable[Any]:
-        origin = decode_dead_letter(record.headers).origin
+        cause = decode_dead_letter(record.headers).place
         try:
             return await self._hand_over(
-                origin.topic,
+                cause.topic,
                 value=record.value,
                 key=record.key,
-                partition=origin.partition,
+                partition=cause.partition,
                 headers=original_headers(record.headers),
             )
         except KafkaError as error:
@@ -243,8 +243,8 @@ class _Sender:
 
 def _replay(record: Any, sent: Any) -> Replay:
     return Replay(
-        Place(record.partition, record.offset),
-        decode_dead_letter(record.headers).origin,
-        Origin(sent.topic, sent.partition, sent.offset),
+        LetterPlace(record.partition, record.offset),
+        decode_dead_letter(record.headers).place,
+        Place(sent.topic, sent.partition, sent.offset),
         round(1000 * time.time()),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from features import FeatureSet
-from schemas import Origin
+from schemas import Place
 from services.extractor.chain import Chain
 from services.extractor.numbering import Numbering
 from services.extractor.pending import Pending
@@ -90,7 +90,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
         first window, and from releases before 0.2.
     """
 
-    origin: Origin
+    origin: Place
     window_index: int
     offset: int
     heard: Heard

@@ -16,7 +16,7 @@ from features import MIN_WINDOW_SECONDS, Audio, decode
 from schemas import (
     AudioChunk,
     FeatureVector,
-    Origin,
+    Place,
     decode_chunk,
     decode_final,
     decode_stream_id,
@@ -363,5 +363,5 @@ def _extract(
 def _place_only(state: StreamState) -> Record:
     """Stand for the latest chunk of a stream, whose bytes are in the log alone."""
     origin = state.cursor.origin
-    place = Origin(origin.topic, origin.partition, max(state.held, default=state.seen))
+    place = Place(origin.topic, origin.partition, max(state.held, default=state.seen))
     return Record(place, state.heard.timestamp_ms, state.stream_id.encode(), b"")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import FLOOR_DBFS, FeatureSet, Samples, Window, level_dbfs, resample
-from schemas import Content, FeatureVector, Origin, feature_event_id, to_time
+from schemas import Content, FeatureVector, Place, feature_event_id, to_time
 from services.extractor.state import Recipe, StreamState
 
 _DIGITS: Final = 9
@@ -22,7 +22,7 @@ _LOG10_2: Final = math.log10(2.0)
 
 def feature_vectors(
     stream_id: str,
-    origin: Origin,
+    origin: Place,
     window: Window,
     feature_sets: Sequence[FeatureSet],
     with_content: bool,

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from schemas import Headers, Origin
+from schemas import Headers, Place
 from services.processing.log import Message
 from services.processing.records import Record
 
@@ -63,7 +63,7 @@ class Read:
 
 
 @dataclass(eq=False)
-class Place:
+class Position:
     """Where we are in a partition that is ours."""
 
     frontier: int
@@ -91,14 +91,14 @@ class FaustLog:
         self._queue: deque[Record] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, Position] = {}
 
     # -- for the consumer --------------------------------------------------------------------
 
     def open(self, begins: Mapping[int, int], committed: Mapping[int, int]) -> None:
         """Begin with partitions at these offsets; some of them are what is committed."""
         self.close()
-        self._places = {n: Place(begin, committed.get(n)) for n, begin in begins.items()}
+        self._places = {n: Position(begin, committed.get(n)) for n, begin in begins.items()}
 
     def close(self) -> None:
         """Forget all partitions, and what waits."""
@@ -138,7 +138,7 @@ class FaustLog:
         for number, place in places.items():
             place.frontier = max(place.frontier, reads[number].end)
 
-    def _put(self, place: Place, record: Any) -> None:
+    def _put(self, place: Position, record: Any) -> None:
         if record.offset > place.frontier:
             span = f"{place.frontier} to {record.offset - 1}"
             logger.info("%s[%d]: the log has no offset %s", record.topic, record.partition, span)
@@ -242,7 +242,7 @@ class FaustLog:
         await self._broker.crash(error)
 
 
-def _is_news(offset: int, place: Place) -> bool:
+def _is_news(offset: int, place: Position) -> bool:
     return offset > 0 if place.committed is None else offset > place.committed
 
 
@@ -254,7 +254,7 @@ def _by_turns(sequences: Iterable[Sequence[Any]]) -> Iterable[Any]:
 def to_record(record: Any) -> Record:
     """Return a record of aiokafka free of Kafka."""
     return Record(
-        place=Origin(record.topic, record.partition, record.offset),
+        place=Place(record.topic, record.partition, record.offset),
         timestamp_ms=min(max(record.timestamp or 0, 0), _LATEST_MS),
         key=record.key,
         value=record.value or b"",

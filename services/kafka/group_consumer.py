@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from schemas import Origin, dead_letter_headers
+from schemas import Place, dead_letter_headers
 from schemas.errors import InputError, MessageError
 from services.kafka.aiokafka_fixes import tolerate_header_names
 from services.kafka.errors import DeliveryError
@@ -94,7 +94,7 @@ class GroupConsumer:
         DeliveryError
             It is not.
         """
-        place = Origin(record.topic, record.partition, record.offset)
+        place = Place(record.topic, record.partition, record.offset)
         original = [(name, value or b"") for name, value in record.headers]
         headers = dead_letter_headers(place, record.timestamp, self._service, error, original)
         logger.warning("%s becomes a dead letter: %s", place, error)
@@ -108,7 +108,7 @@ class GroupConsumer:
     async def bury_value(self, topic: str, key: str, value: bytes, reason: str) -> None:
         """Put something of our own into the dead-letter topic."""
         error = MessageError(reason)
-        headers = dead_letter_headers(Origin(topic, 0, 0), 0, self._service, error, [])
+        headers = dead_letter_headers(Place(topic, 0, 0), 0, self._service, error, [])
         await self.producer.send_and_wait(
             self._topics.dead_letters, value, key=key.encode(), headers=headers
         )

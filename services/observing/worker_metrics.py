@@ -14,7 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from schemas import Event, FeatureVector, GenrePrediction, GenreSegment, Origin
+from schemas import Event, FeatureVector, GenrePrediction, GenreSegment, Place
 from schemas.errors import InputError
 from services.processing.core import Outputs
 from services.processing.records import Step
@@ -107,7 +107,7 @@ class Metrics:
             self._finals.labels(label)
             self._segments.labels(label)
 
-    def consumed(self, place: Origin) -> None:
+    def consumed(self, place: Place) -> None:
         """Count a message that was taken in."""
         self._consumed.labels(self.group, place.topic, place.partition).inc()
 

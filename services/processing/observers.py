@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from schemas import Origin
+from schemas import Place
 from services.processing.core import Outputs
 from services.processing.records import Record, Step
 
@@ -11,7 +11,7 @@ from services.processing.records import Record, Step
 class Meter(Protocol):
     """Counts the work."""
 
-    def consumed(self, place: Origin) -> None:
+    def consumed(self, place: Place) -> None:
         """Count a message that was taken in."""
 
     def processed(self, seconds: float, messages: int = 1) -> None:

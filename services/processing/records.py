@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from schemas import Event, Headers, Origin, dead_letter_headers
+from schemas import Event, Headers, Place, dead_letter_headers
 from schemas.errors import InputError
 
 State = TypeVar("State")
@@ -18,7 +18,7 @@ Progress = tuple[int, ...]
 class Record:
     """A consumed message and its place in the log."""
 
-    place: Origin
+    place: Place
     timestamp_ms: int
     key: bytes | None
     value: bytes

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from schemas import Origin, dead_letter_headers
+from schemas import Place, dead_letter_headers
 from schemas.errors import CorruptAudio
 from services.kafka.clients import reading
 from services.kafka.topics import Topics
@@ -239,12 +239,12 @@ def test_what_can_be_processed_by_now_gets_its_answer(brokers: str) -> None:
     settings = fresh_settings(brokers, "healed.")
     topics = Topics(settings.topic_prefix)
     headers = dead_letter_headers(
-        Origin(topics.chunks, 3, 7), 0, "extractor", CorruptAudio("a fault of long ago"), HEADERS
+        Place(topics.chunks, 3, 7), 0, "extractor", CorruptAudio("a fault of long ago"), HEADERS
     )
     good = Message(encoded(music(3.0)), b"healed", headers, topic="audio.dead-letter")
     foreign = Message(b"who knows", b"foreign", [], topic="audio.dead-letter")
     elsewhere = dead_letter_headers(
-        Origin("payroll", 0, 7), 0, "extractor", CorruptAudio("made up"), []
+        Place("payroll", 0, 7), 0, "extractor", CorruptAudio("made up"), []
     )
     asyncio.run(send(settings, [good, foreign, replace(foreign, headers=elsewhere)]))
 

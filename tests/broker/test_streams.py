@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from features import Audio, decode, feature_set, split
-from schemas import Origin, encode_event
+from schemas import Place, encode_event
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.console.stack import start_worker, worker_environment
@@ -67,7 +67,7 @@ def _offline(settings: Settings, audio: Audio) -> dict[str, float]:
     probabilities: dict[str, float] = {}
     for window in split(audio, recipe.window_seconds):
         (row,) = feature_vectors(
-            "offline", Origin("t", 0, 0), window, [recipe], settings.wants_content([recipe.name])
+            "offline", Place("t", 0, 0), window, [recipe], settings.wants_content([recipe.name])
         )
         score, prediction = classifier.classify(score, row)
         probabilities = prediction.probabilities

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import feature_set
-from schemas import GENRES, FeatureVector, Origin, encode_event
+from schemas import GENRES, FeatureVector, Place, encode_event
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.classifier.score import Score
@@ -25,7 +25,7 @@ def a_vector(
     return FeatureVector(
         event_id=f"t/0/{start}/seed-25/{index}",
         stream_id="s",
-        origin=Origin("t", 0, start),
+        origin=Place("t", 0, start),
         feature_set="seed-25",
         window_index=index,
         start_seconds=3.0 * index,
@@ -37,7 +37,7 @@ def a_vector(
 
 
 def a_record(value: bytes, offset: int = 5) -> Record:
-    return Record(Origin("audio.features", 0, offset), 1000, b"s", value)
+    return Record(Place("audio.features", 0, offset), 1000, b"s", value)
 
 
 @given(st.lists(st.sampled_from([-20.0, -90.0]), min_size=1, max_size=12))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from schemas import GenreSegment, Origin, to_time
+from schemas import GenreSegment, Place, to_time
 from schemas.messages import FeatureVector, ModelReference, WindowAnswer
 from services.classifier.content import Heard
 from services.classifier.now import NowState, Rule
@@ -35,7 +35,7 @@ def vector(
     found = FeatureVector(
         event_id=f"t/0/{start}/cheap/{index}",
         stream_id="radio-1",
-        origin=Origin("t", 0, start),
+        origin=Place("t", 0, start),
         feature_set="cheap",
         window_index=index,
         start_seconds=3.0 * index,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import FeatureSet, Samples
-from schemas import AudioChunk, FeatureVector, Headers, Origin, encode_chunk_headers
+from schemas import AudioChunk, FeatureVector, Headers, Place, encode_chunk_headers
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import ExtractorStep, advance
 from services.processing.records import Record
@@ -51,7 +51,7 @@ def record(
     """Put a message at a place in the log."""
     if headers is None:
         headers = encode_chunk_headers(message)
-    return Record(Origin("audio.chunks", 0, offset), timestamp_ms, key, message.data, headers)
+    return Record(Place("audio.chunks", 0, offset), timestamp_ms, key, message.data, headers)
 
 
 def run(messages: Iterable[AudioChunk], recipe: Recipe = RECIPE) -> list[ExtractorStep]:

@@ -98,11 +98,11 @@ def test_hand_crafted_sets_load_no_network() -> None:
 
     code = (
         "import sys, numpy, features\n"
-        "from schemas import Origin\n"
+        "from schemas import Place\n"
         "from services.extractor.vectors import feature_vectors\n"
         "window = features.Window(0, 0.0, features.Audio(numpy.ones(66150, 'f'), 22050))\n"
         "sets = [features.feature_set('seed-25')]\n"
-        "feature_vectors('s', Origin('t', 0, 0), window, sets, with_content=False)\n"
+        "feature_vectors('s', Place('t', 0, 0), window, sets, with_content=False)\n"
         "print('onnxruntime' in sys.modules)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

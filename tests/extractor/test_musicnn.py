@@ -3,7 +3,7 @@
 import numpy as np
 
 from features import FEATURE_SETS, Audio, decode, feature_set, split
-from schemas import AudioChunk, Origin
+from schemas import AudioChunk, Place
 from services.extractor.state import Recipe
 from services.extractor.vectors import feature_vectors
 from tests.audio import encode, music
@@ -30,7 +30,7 @@ def test_mp3_chunks_give_the_vectors_of_what_they_decode_to() -> None:
     found = vectors(run([*chunks, END], Recipe((recipe,))))
     decoded = [decode(chunk.data, chunk.content_type).samples for chunk in chunks]
     audio = Audio(np.concatenate(decoded), RATE)
-    origin = Origin("audio.chunks", 0, 0)
+    origin = Place("audio.chunks", 0, 0)
     expected = [
         vector
         for window in split(audio, 3.0)

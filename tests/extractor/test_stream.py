@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features import FLOOR_DBFS
-from schemas import AudioChunk, Origin
+from schemas import AudioChunk, Place
 from services.extractor.extractor import Extractor
 from services.extractor.state import Recipe, StreamState
 from services.extractor.stream import ExtractorStep, advance, close
@@ -243,7 +243,7 @@ def test_a_recipe_has_one_window_length() -> None:
 
 def test_vectors_carry_the_place_of_their_stream() -> None:
     event = vectors(run([audio(1.5)]))[0]
-    assert (event.stream_id, event.origin) == ("radio-1", Origin("audio.chunks", 0, 0))
+    assert (event.stream_id, event.origin) == ("radio-1", Place("audio.chunks", 0, 0))
     assert (event.start_seconds, event.end_seconds) == (0.0, 1.5)
     assert event.level_dbfs == pytest.approx(20 * np.log10(1 / np.sqrt(3)), abs=0.1)
     samples = integers(noise(1.5, RATE)) / 32768

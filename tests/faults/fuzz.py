@@ -22,7 +22,7 @@ from schemas import (
     FeatureVector,
     GenrePrediction,
     GenreSegment,
-    Origin,
+    Place,
     decode_dead_letter,
     encode_event,
 )
@@ -194,7 +194,7 @@ async def _compare(settings: Settings, report: Report) -> None:
         GenreSegment: topics.segments,
     }
     wanted: Counter[tuple[str, bytes]] = Counter()
-    letters: Counter[Origin] = Counter()
+    letters: Counter[Place] = Counter()
     for topic, core in cores.items():
         fold = Fold(core)
         async for record in _records(settings, [topic]):
@@ -205,7 +205,7 @@ async def _compare(settings: Settings, report: Report) -> None:
     async for record in _records(settings, list(outputs.values())):
         if any(name == "ce_id" for name, _ in record.headers):  # not one of ours
             got[record.topic, record.value] += 1
-    refused: Counter[Origin] = Counter()
+    refused: Counter[Place] = Counter()
     errors: Counter[str] = Counter()
     async for record in _records(settings, [topics.dead_letters]):
         refused[origin_of(record)] += 1

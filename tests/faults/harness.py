@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from schemas import FeatureVector, GenrePrediction, GenreSegment, Origin
+from schemas import FeatureVector, GenrePrediction, GenreSegment, Place
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import TopicReader, chunk_producer, reading
 from services.kafka.embedded_broker import free_port
@@ -189,7 +189,7 @@ class Run:
         features = Topics(self.settings.topic_prefix).features
         causes = {
             "extractor": list(wanted.causes.values()),
-            "classifier": [Origin(features, r.partition, r.offset) for r in self.features],
+            "classifier": [Place(features, r.partition, r.offset) for r in self.features],
         }
         counts = dict.fromkeys(SERVICES, 0)
         for service, uncommitted in self.kills:
@@ -236,7 +236,7 @@ class Outcome:
     features: Verdict
     predictions: Verdict
     segments: Verdict
-    dead_letters: frozenset[Origin]
+    dead_letters: frozenset[Place]
     seconds: float
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from features import feature_set
-from schemas import FeatureVector, Origin, encode_event
+from schemas import FeatureVector, Place, encode_event
 from tests.audio import encode, integers, music
 from tests.broker.harness import Message
 
@@ -176,7 +176,7 @@ def _vector() -> bytes:
     event = FeatureVector(
         event_id="audio.chunks/0/0/musicnn-200/0",
         stream_id="fuzz",
-        origin=Origin("audio.chunks", 0, 0),
+        origin=Place("audio.chunks", 0, 0),
         feature_set="musicnn-200",
         window_index=0,
         start_seconds=0.0,

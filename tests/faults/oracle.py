@@ -9,7 +9,7 @@ from schemas import (
     FeatureVector,
     GenrePrediction,
     GenreSegment,
-    Origin,
+    Place,
     decode_event,
     encode_event,
     header,
@@ -46,8 +46,8 @@ class Expected:
     predictions: Values
     segments: Values
     finals: frozenset[str]
-    dead_letters: frozenset[Origin]
-    causes: dict[str, Origin]
+    dead_letters: frozenset[Place]
+    causes: dict[str, Place]
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,11 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     )
 
 
-def _fold(core: Core[Any, Any, Any], records: Sequence[Record]) -> tuple[list[Any], list[Origin]]:
+def _fold(core: Core[Any, Any, Any], records: Sequence[Record]) -> tuple[list[Any], list[Place]]:
     """Run a core over records; return its events with time and cause, and its dead letters."""
     fold = Fold(core)
     events: list[Any] = []
-    letters: list[Origin] = []
+    letters: list[Place] = []
     for record in records:
         for step in fold.steps(record):
             events += [(event, step.timestamp_ms, record.place) for event in step.events]
@@ -130,7 +130,7 @@ class Fold:
 
 def to_record(record: Any) -> Record:
     return Record(
-        Origin(record.topic, record.partition, record.offset),
+        Place(record.topic, record.partition, record.offset),
         record.timestamp,
         record.key,
         record.value or b"",
@@ -140,7 +140,7 @@ def to_record(record: Any) -> Record:
 
 def _feature_records(vectors: Sequence[Any], topic: str) -> Iterator[Record]:
     for offset, (vector, timestamp_ms, _) in enumerate(vectors):
-        place = Origin(topic, 0, offset)
+        place = Place(topic, 0, offset)
         yield Record(place, timestamp_ms, vector.stream_id.encode(), encode_event(vector))
 
 
@@ -161,8 +161,8 @@ def compare(wanted: Values, records: Iterable[Any], kind: type[Any]) -> Verdict:
     )
 
 
-def origin_of(letter: Any) -> Origin:
+def origin_of(letter: Any) -> Place:
     """Return the place in the log that a dead letter names."""
     names = ("dead_letter_topic", "dead_letter_partition", "dead_letter_offset")
     topic, partition, offset = (header(letter.headers, name) or "" for name in names)
-    return Origin(topic, int(partition), int(offset))
+    return Place(topic, int(partition), int(offset))

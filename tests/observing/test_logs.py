@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from schemas import Origin
+from schemas import Place
 from services.observing.logs import JsonFormatter, log_configuration
 from services.processing.log_fields import message_fields
 from services.processing.records import Record
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 RECORD = Record(
-    Origin("audio.features", 2, 17),
+    Place("audio.features", 2, 17),
     0,
     b"radio",
     b"",

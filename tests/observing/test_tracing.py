@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from schemas import Headers, Origin
+from schemas import Headers, Place
 from services.observing.tracing import PassOn, Spans, create_tracer
 from services.processing.records import Record
 
@@ -18,7 +18,7 @@ TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 def _record(traceparent: bytes | None = TRACEPARENT.encode()) -> Record:
     headers: Headers = [] if traceparent is None else [("traceparent", traceparent)]
-    return Record(Origin("audio.chunks", 2, 17), 0, b"radio", b"12345", headers)
+    return Record(Place("audio.chunks", 2, 17), 0, b"radio", b"12345", headers)
 
 
 @pytest.fixture

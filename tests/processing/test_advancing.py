@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import FeatureVector, Origin
+from schemas import FeatureVector, Place
 from services.observing.worker_metrics import Metrics
 from services.processing.advancing import Advancer, processors
 from services.processing.core import Turn
@@ -80,7 +80,7 @@ class BatchCollector(Collector):
 
 
 def a_record(stream: str, value: bytes, offset: int) -> Record:
-    return Record(Origin("t", 0, offset), 0, stream.encode(), value)
+    return Record(Place("t", 0, offset), 0, stream.encode(), value)
 
 
 def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import AudioChunk, FeatureVector, Origin, encode_event
+from schemas import AudioChunk, FeatureVector, Place, encode_event
 from services.classifier.classifier import Classifier
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, StreamState
@@ -91,7 +91,7 @@ def vector_logs(draw: st.DrawFn) -> list[Record]:
         if draw(st.integers(0, 4)) == 0:
             vectors.append(draw(st.sampled_from(vectors)))
     return [
-        Record(Origin("audio.features", 0, i), 1000 * i, v.stream_id.encode(), encode_event(v))
+        Record(Place("audio.features", 0, i), 1000 * i, v.stream_id.encode(), encode_event(v))
         for i, v in enumerate(vectors)
     ]
 
@@ -179,7 +179,7 @@ def audio_log(count: int) -> list[Record]:
 def vector_log(count: int) -> list[Record]:
     vectors = [a_vector(i, final=i == count - 1) for i in range(count)]
     return [
-        Record(Origin("audio.features", 0, i), 1000 * i, b"s", encode_event(v))
+        Record(Place("audio.features", 0, i), 1000 * i, b"s", encode_event(v))
         for i, v in enumerate(vectors)
     ]
 

@@ -1,11 +1,11 @@
-from schemas import Origin
+from schemas import Place
 from schemas.errors import CorruptAudio, InputError, MessageError
 from services.processing.letter_log import LetterLog
 from services.processing.records import DeadLetter, Record
 
 
 def letter(offset: int, error: InputError) -> DeadLetter:
-    return DeadLetter(Record(Origin("t", 0, offset), 0, None, b""), error)
+    return DeadLetter(Record(Place("t", 0, offset), 0, None, b""), error)
 
 
 def test_the_first_letters_are_logged_in_full_and_the_others_are_counted() -> None:

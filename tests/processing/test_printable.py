@@ -1,6 +1,6 @@
 import pytest
 
-from schemas import Origin
+from schemas import Place
 from services.observing.tracing import traceparent
 from services.processing.log_fields import message_fields
 from services.processing.printable import MAX_ECHO, echo, valid_traceparent
@@ -24,14 +24,14 @@ GOOD = f"00-{'a' * 32}-{'b' * 16}-01"
     ],
 )
 def test_what_is_no_trace_context_is_dropped(text: str) -> None:
-    record = Record(Origin("t", 0, 0), 0, b"k", b"", [("traceparent", text.encode())])
+    record = Record(Place("t", 0, 0), 0, b"k", b"", [("traceparent", text.encode())])
     assert valid_traceparent(text) is None
     assert traceparent(record) is None
     assert message_fields(record, "extractor", "k")["traceparent"] is None
 
 
 def test_a_trace_context_is_passed_on() -> None:
-    record = Record(Origin("t", 0, 0), 0, b"k", b"", [("traceparent", GOOD.encode())])
+    record = Record(Place("t", 0, 0), 0, b"k", b"", [("traceparent", GOOD.encode())])
     assert traceparent(record) == GOOD
 
 

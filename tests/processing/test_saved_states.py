@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from schemas import Origin
+from schemas import Place
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
 from services.classifier.score import Score
 from services.processing.saved_states import SavedStates
 from services.settings import model_path
 
-SCORE = Score(Origin("t", 0, 3), 2, 2, (1.0, 1.0))
+SCORE = Score(Place("t", 0, 3), 2, 2, (1.0, 1.0))
 CORE = Classifier(load_model(model_path("extra-trees-seed-25")))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas import Origin
+from schemas import Place
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, Heard
 from services.processing.processor import Processor
@@ -16,7 +16,7 @@ from tests.processing.memory_log import Disk, MemoryLog
 from tests.processing.worlds import OUTPUTS, Silent
 
 EXTRACTOR = Extractor(RECIPE)
-OPEN = Cursor(Origin("audio.chunks", 0, 5), 3, 11, Heard(0))
+OPEN = Cursor(Place("audio.chunks", 0, 5), 3, 11, Heard(0))
 
 
 def processor(**states: Any) -> Processor[Any, Any, Any]:

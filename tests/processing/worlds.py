@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from schemas import Event, FeatureVector, GenrePrediction, GenreSegment, Origin, encode_event
+from schemas import Event, FeatureVector, GenrePrediction, GenreSegment, Place, encode_event
 from services.processing.core import Core, Outputs
 from services.processing.processor import Processor
 from services.processing.records import Record, Step
@@ -26,7 +26,7 @@ Happening = Literal["come", "process", "idle", "checkpoint", "crash", "revoke", 
 class Silent:
     """Counts and traces nothing."""
 
-    def consumed(self, place: Origin) -> None:
+    def consumed(self, place: Place) -> None:
         """Count nothing."""
 
     def processed(self, seconds: float, messages: int = 1) -> None:

@@ -8,7 +8,7 @@ from schemas import (
     GenreSegment,
     ModelReference,
     Now,
-    Origin,
+    Place,
     StationEvent,
     WindowAnswer,
     encode_event,
@@ -31,7 +31,7 @@ def prediction(station: str, index: int, start_ms: int = START_MS, **changes: ob
         EXAMPLE_PREDICTION,
         event_id=f"audio.chunks/0/{station}/musicnn-200/{index}/a-model",
         stream_id=station,
-        origin=Origin("audio.chunks", 0, 0),
+        origin=Place("audio.chunks", 0, 0),
         model=MODEL,
         window_index=index,
         start_seconds=3.0 * index,
@@ -51,7 +51,7 @@ def segment(station: str, first: int, label: str = "jazz", windows: int = 100) -
     begin = START_MS + 3000 * first
     made: GenreSegment = replace(
         EXAMPLE_SEGMENT,
-        event_id=segment_event_id(Origin("audio.chunks", 0, 0), station, first, "a-model"),
+        event_id=segment_event_id(Place("audio.chunks", 0, 0), station, first, "a-model"),
         stream_id=station,
         model=MODEL,
         label=label,

@@ -9,7 +9,7 @@ from schemas import (
     GenreSegment,
     ModelReference,
     Now,
-    Origin,
+    Place,
     Shares,
     StationEvent,
     WindowAnswer,
@@ -25,7 +25,7 @@ probabilities = st.dictionaries(text, probability, max_size=5)
 times = st.integers(0, 253_402_300_799_000).map(to_time)
 contents = st.none() | st.builds(Content, probability, probability, probability)
 shares = st.none() | st.builds(Shares, probability, probability, probability, probability)
-origins = st.builds(Origin, text, count, count)
+origins = st.builds(Place, text, count, count)
 
 feature_vectors = st.builds(
     FeatureVector,

@@ -14,7 +14,7 @@ from schemas import (
     FeatureVector,
     GenrePrediction,
     Headers,
-    Origin,
+    Place,
     dead_letter_headers,
     decode_chunk,
     decode_dead_letter,
@@ -234,7 +234,7 @@ def test_any_clock_of_a_producer_is_survived(timestamp_ms: int) -> None:
 def test_dead_letters_keep_the_headers_of_the_original() -> None:
     original: Headers = [("final", b"maybe"), ("x", b"\xff"), ("x", b"2"), ("traceparent", b"t")]
     error = CorruptAudio("the message is empty: ünd so weiter")
-    headers = dead_letter_headers(Origin("audio.chunks", 3, 1042), 17, "extractor", error, original)
+    headers = dead_letter_headers(Place("audio.chunks", 3, 1042), 17, "extractor", error, original)
     assert headers == [
         *original,
         ("dead_letter_topic", b"audio.chunks"),
@@ -249,15 +249,15 @@ def test_dead_letters_keep_the_headers_of_the_original() -> None:
 
 def test_a_dead_letter_sent_again_tells_of_its_latest_failure_only() -> None:
     error = CorruptAudio("broken")
-    once = dead_letter_headers(Origin("audio.chunks", 0, 1), 17, "extractor", error, [("x", b"1")])
-    twice = dead_letter_headers(Origin("audio.chunks", 0, 9), 18, "extractor", error, once)
+    once = dead_letter_headers(Place("audio.chunks", 0, 1), 17, "extractor", error, [("x", b"1")])
+    twice = dead_letter_headers(Place("audio.chunks", 0, 9), 18, "extractor", error, once)
     assert len(twice) == len(once)
     assert dict(twice)["dead_letter_offset"] == b"9"
     assert dict(twice)["x"] == b"1"
 
 
 def test_the_reason_of_a_dead_letter_comes_back() -> None:
-    origin, error = Origin("audio.chunks", 3, 1042), CorruptAudio("ünd so weiter")
+    origin, error = Place("audio.chunks", 3, 1042), CorruptAudio("ünd so weiter")
     headers = dead_letter_headers(origin, 17, "extractor", error, [("x", b"\xff")])
     reason = decode_dead_letter(headers)
     assert reason == DeadLetterReason(origin, 17, "extractor", "corrupt-audio", "ünd so weiter")
@@ -269,7 +269,7 @@ def test_the_reason_of_a_dead_letter_comes_back() -> None:
     [("dead_letter_topic", b""), ("dead_letter_offset", b"one"), ("dead_letter_error", b"\xff")],
 )
 def test_what_is_no_dead_letter_is_refused(name: str, value: bytes) -> None:
-    headers = dead_letter_headers(Origin("t", 0, 1), 17, "extractor", CorruptAudio("broken"), [])
+    headers = dead_letter_headers(Place("t", 0, 1), 17, "extractor", CorruptAudio("broken"), [])
     with pytest.raises(MessageError):
         decode_dead_letter([*headers, (name, value)])
     with pytest.raises(MessageError, match="not a dead letter"):

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from schemas import (
     ModelReference,
-    Origin,
+    Place,
     feature_event_id,
     keyless_stream_id,
     prediction_event_id,
@@ -11,12 +11,12 @@ from schemas import (
 from schemas.examples import EXAMPLE_VECTOR
 
 count = st.integers(0, 1000)
-origins = st.builds(Origin, st.sampled_from(["audio.chunks", "a.audio.chunks"]), count, count)
+origins = st.builds(Place, st.sampled_from(["audio.chunks", "a.audio.chunks"]), count, count)
 windows = st.tuples(origins, st.sampled_from(["seed-25", "librosa-52"]), count)
 
 
 def test_examples() -> None:
-    origin = Origin("audio.chunks", 3, 1042)
+    origin = Place("audio.chunks", 3, 1042)
     assert feature_event_id(origin, "librosa-52", 7) == "audio.chunks/3/1042/librosa-52/7"
     assert keyless_stream_id(origin) == "audio.chunks-3-1042"
     model = ModelReference("forest", "1.0.0")
@@ -24,12 +24,12 @@ def test_examples() -> None:
 
 
 @given(st.lists(windows, min_size=2, unique=True))
-def test_different_windows_have_different_ids(windows: list[tuple[Origin, str, int]]) -> None:
+def test_different_windows_have_different_ids(windows: list[tuple[Place, str, int]]) -> None:
     assert len({feature_event_id(*window) for window in windows}) == len(windows)
 
 
 @given(st.lists(origins, min_size=2, unique=True))
-def test_different_keyless_messages_are_different_streams(places: list[Origin]) -> None:
+def test_different_keyless_messages_are_different_streams(places: list[Place]) -> None:
     assert len({keyless_stream_id(place) for place in places}) == len(places)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from schemas import FeatureVector, GenrePrediction, Origin, decode_event, encode_event
+from schemas import FeatureVector, GenrePrediction, Place, decode_event, encode_event
 from schemas.examples import EXAMPLE_PREDICTION, EXAMPLE_VECTOR
 from services.classifier.classifier import Classifier
 from services.classifier.model import load_model
@@ -29,7 +29,7 @@ class OldVector(msgspec.Struct, frozen=True, kw_only=True):
 
     event_id: str
     stream_id: str
-    origin: Origin
+    origin: Place
     feature_set: str
     window_index: int
     start_seconds: float
@@ -54,7 +54,7 @@ class OldPrediction(msgspec.Struct, frozen=True, kw_only=True):
 
     event_id: str
     stream_id: str
-    origin: Origin
+    origin: Place
     feature_set: str
     model: dict[str, str]
     window_index: int

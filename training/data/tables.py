@@ -41,7 +41,7 @@ def track_id(name: str) -> str:
     return f"{gtzan[1]}.{gtzan[2]}" if gtzan else str(path)
 
 
-def recipe(name: str) -> FeatureSet:
+def known_feature_set(name: str) -> FeatureSet:
     """Return a feature set, or say which ones there are.
 
     Raises
@@ -75,7 +75,7 @@ def load_table(path: Path, feature_set: str, labels: tuple[str, ...] = GENRES) -
         The table is missing, unreadable or empty, lacks a column, or holds a value that is no
         finite number, a label that is not one of `labels`, or a track of two labels.
     """
-    names = recipe(feature_set).names
+    names = known_feature_set(feature_set).names
     frame = _read(path)
     columns = [_column(frame, path, (name, f"{name}_mean")) for name in names]
     genres = _column(frame, path, (LABEL_COLUMN,))

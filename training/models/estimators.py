@@ -16,7 +16,7 @@ class Classifier(Protocol):
     """What scikit-learn calls a classifier with probabilities."""
 
     def fit(self, X: Features, y: Classes, **weights: Any) -> "Classifier":
-        """Fit to features [shape=(n, D)] and classes [shape=(n,)]; some take more, see `Recipe`."""
+        """Fit to features [shape=(n, D)] and classes [shape=(n,)]; some take more: `weighted`."""
 
     def predict_proba(self, X: Features) -> Probabilities:
         """Return the probability of each class [shape=(n, K)]."""
@@ -29,7 +29,7 @@ Grid = Mapping[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class EstimatorKind:
     """How to build an estimator.
 
     Attributes
@@ -135,36 +135,36 @@ _FOREST_GRID: Final[Grid] = {
 }
 
 #: All estimators by name; the first three are the study's.
-ESTIMATORS: Final[Mapping[str, Recipe]] = {
-    "mlp": Recipe(_mlp, {"dropout": (0.0, 0.2, 0.4), "l2": (0.0, 1e-3)}),
-    "random-forest": Recipe(_random_forest, _FOREST_GRID),
-    "extra-trees": Recipe(_extra_trees, _FOREST_GRID),
-    "logistic": Recipe(_logistic, {"model__C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)}),
-    "svm": Recipe(
+ESTIMATORS: Final[Mapping[str, EstimatorKind]] = {
+    "mlp": EstimatorKind(_mlp, {"dropout": (0.0, 0.2, 0.4), "l2": (0.0, 1e-3)}),
+    "random-forest": EstimatorKind(_random_forest, _FOREST_GRID),
+    "extra-trees": EstimatorKind(_extra_trees, _FOREST_GRID),
+    "logistic": EstimatorKind(_logistic, {"model__C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)}),
+    "svm": EstimatorKind(
         _svm,
         {
             "model__estimator__C": (0.3, 1.0, 3.0, 10.0, 30.0),
             "model__estimator__gamma": ("scale", 0.003, 0.01, 0.03),
         },
     ),
-    "hist-gradient-boosting": Recipe(
+    "hist-gradient-boosting": EstimatorKind(
         _hist_gradient_boosting,
         {"learning_rate": (0.03, 0.1), "max_leaf_nodes": (7, 15, 31), "max_iter": (100, 200)},
     ),
-    "discriminant": Recipe(
+    "discriminant": EstimatorKind(
         _discriminant,
         {"shrinkage": (0.01, 0.02, 0.05, 0.1), "own": (0.0, 0.05, 0.1, 0.15)},
         weighted=True,
     ),
-    "lda": Recipe(_lda, {"model__shrinkage": ("auto", 0.03, 0.1, 0.3)}),
-    "ensemble": Recipe(_ensemble, {"weights": ((1, 1, 1), (1, 2, 1), (1, 2, 2), (0, 1, 1))}),
+    "lda": EstimatorKind(_lda, {"model__shrinkage": ("auto", 0.03, 0.1, 0.3)}),
+    "ensemble": EstimatorKind(_ensemble, {"weights": ((1, 1, 1), (1, 2, 1), (1, 2, 2), (0, 1, 1))}),
 }
 
 STUDY_MODELS: Final = ("mlp", "random-forest", "extra-trees")
 
 
-def estimator_recipe(name: str) -> Recipe:
-    """Return the recipe of that name.
+def estimator_kind(name: str) -> EstimatorKind:
+    """Return the kind of estimator of that name.
 
     Raises
     ------

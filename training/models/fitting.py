@@ -14,7 +14,7 @@ from training.data.splits import Split, check
 from training.errors import DataError
 from training.evaluation.scores import Scores, score_tracks
 from training.models import export
-from training.models.estimators import Classifier, estimator_recipe
+from training.models.estimators import Classifier, estimator_kind
 
 #: ``metadata_props`` of our files beside those of `schemas.ModelMetadata`.
 TRAINING_TRACKS: Final = "training_tracks"
@@ -29,7 +29,7 @@ class Fitted:
     Attributes
     ----------
     name
-        Of the estimator's recipe.
+        Of the kind of estimator.
     estimator
         Fitted.
     fitting, testing
@@ -71,7 +71,7 @@ def fit(
     seed
         Of everything random in the estimator.
     parameters
-        In place of the recipe's own.
+        In place of the kind's own.
     keep_valid
         Whether to leave the valid side unseen.
     artists
@@ -81,7 +81,7 @@ def fit(
     fitting = data.of_tracks(split.train if keep_valid else split.fitting)
     testing = data.of_tracks(split.test)
     check_trainable(fitting, f"the training side of {split.name}")
-    estimator = estimator_recipe(name).build(seed).set_params(**(parameters or {}))
+    estimator = estimator_kind(name).build(seed).set_params(**(parameters or {}))
     options = _options(name, fitting, artists)
     try:
         estimator.fit(fitting.X, fitting.y, **options)
@@ -97,7 +97,7 @@ def _options(name: str, fitting: Dataset, artists: Mapping[str, str] | None) -> 
     """Return what the estimator's ``fit`` takes beside features and classes."""
     if not artists:
         return {}
-    if not estimator_recipe(name).weighted:
+    if not estimator_kind(name).weighted:
         raise DataError(f"{name} cannot weigh rows by artist: leave the artists out")
     return {"sample_weight": row_weights(fitting, artists)}
 
@@ -122,7 +122,7 @@ def to_file(
     scores
         Figures for the metadata.
     name
-        Of the model; by default its recipe's and its feature set's.
+        Of the model; by default its kind's and its feature set's.
     unknown_below
         Confidence below which the service answers ``unknown``.
     vote_sharpness

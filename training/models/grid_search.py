@@ -7,7 +7,7 @@ import numpy as np
 
 from training.data.datasets import Dataset, Rows, check_trainable
 from training.data.splits import Split, check, k_folds
-from training.models.estimators import Grid, estimator_recipe
+from training.models.estimators import Grid, estimator_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def search(
     seed
         Of estimators and folds.
     grid
-        In place of the recipe's own.
+        In place of the kind's own.
 
     Returns
     -------
@@ -46,10 +46,10 @@ def search(
     check(split, data)
     rows = data.of_tracks(split.fitting)
     check_trainable(rows, f"the training side of {split.name}")
-    recipe = estimator_recipe(name)
+    kind = estimator_kind(name)
     searched = GridSearchCV(
-        recipe.build(seed),
-        {key: list(values) for key, values in (grid or recipe.grid).items()},
+        kind.build(seed),
+        {key: list(values) for key, values in (grid or kind.grid).items()},
         scoring="accuracy",
         cv=_folds(rows, split, seed),
         refit=False,
