@@ -12,6 +12,7 @@ from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
 if TYPE_CHECKING:
     from features.formats.audio import MAX_SECONDS, Audio, Samples, check_shape, downmix
     from features.formats.decode import decode, mono_blocks, open_file, read_file
+    from features.formats.pcm import decode_pcm, pcm_shape
     from features.formats.recording import Recording, open_recording
     from features.windows import (
         FLOOR_DBFS,
@@ -38,12 +39,14 @@ __all__ = [
     "check_shape",
     "cut",
     "decode",
+    "decode_pcm",
     "downmix",
     "feature_set",
     "level_dbfs",
     "mono_blocks",
     "open_file",
     "open_recording",
+    "pcm_shape",
     "read_file",
     "resample",
     "split",
@@ -56,6 +59,7 @@ _DECODE: Final = ("decode", "mono_blocks", "open_file", "read_file")
 _HOMES: Final = {
     **dict.fromkeys(_AUDIO, "features.formats.audio"),
     **dict.fromkeys(_DECODE, "features.formats.decode"),
+    **dict.fromkeys(("decode_pcm", "pcm_shape"), "features.formats.pcm"),
     **dict.fromkeys(("Recording", "open_recording"), "features.formats.recording"),
 }
 

@@ -23,7 +23,7 @@ from features.formats.audio import (
     frame_limit,
 )
 from features.formats.flac import HEAD_BYTES, decode_flac, stream_info
-from features.formats.pcm import PCM_TYPES, decode_pcm
+from features.formats.pcm import decode_pcm, parse_content_type, pcm_shape
 from features.formats.recording import Recording, open_recording
 from features.formats.table import CONTAINER_TYPES, WRITTEN, media_type
 from schemas.errors import CorruptAudio, UnsupportedAudio
@@ -68,9 +68,10 @@ def decode(
     """
     if not data:
         raise CorruptAudio("the message is empty: send audio, or the header final: true")
-    kind, parameters = _parse_content_type(content_type)
-    if kind in PCM_TYPES:
-        return decode_pcm(data, kind, parameters, max_seconds)
+    shape = pcm_shape(content_type)
+    if shape:
+        return decode_pcm(data, shape, max_seconds)
+    kind, _ = parse_content_type(content_type)
     if kind and kind not in CONTAINER_TYPES:
         known = ", ".join(media_type(name) for name in WRITTEN)
         raise UnsupportedAudio(
@@ -125,12 +126,6 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
 def mono_blocks(recording: Recording) -> Iterator[Samples]:
     """Yield all samples of a recording [shape=(n,)], checked."""
     return (check_samples(downmix(block)) for block in recording.blocks() if len(block))
-
-
-def _parse_content_type(content_type: str | None) -> tuple[str, dict[str, str]]:
-    kind, *parameters = (content_type or "").lower().split(";")
-    pairs = (parameter.partition("=") for parameter in parameters)
-    return kind.strip(), {name.strip(): value.strip(' "') for name, _, value in pairs}
 
 
 def _decode_container(file: BinaryIO, max_seconds: float, allow_ffmpeg: bool) -> Audio:

@@ -1,6 +1,7 @@
 """What the extractor knows of a stream, in memory and in its table."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -65,6 +66,24 @@ class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
     numbering: Numbering | None = None
 
 
+class HalfFrame(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The beginning of a frame of raw PCM, which the next chunk completes.
+
+    Attributes
+    ----------
+    data
+        Its bytes, fewer than a frame has.
+    content_type
+        Of the chunk that ended with it.
+    """
+
+    data: bytes = b""
+    content_type: str = ""
+
+
+NO_HALF: Final = HalfFrame()
+
+
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a stream goes on: what survives a restart.
 
@@ -88,6 +107,8 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     next_at
         When the sample after the latest window was heard, in ms since 1970; ``None`` before the
         first window, and from releases before 0.2.
+    half
+        What the chunk at `offset` completes.
     """
 
     origin: Place
@@ -98,6 +119,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     closes_at: int | None = None
     ended: bool = False
     next_at: float | None = None
+    half: HalfFrame = NO_HALF
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,8 @@ class StreamState:
         Messages of a stream too short for any window yet, to be dead letters if it stays so.
     opening_bytes
         How large their values are.
+    half
+        What the next chunk completes.
     """
 
     stream_id: str
@@ -138,11 +162,12 @@ class StreamState:
     held: Chain[int] = field(default_factory=Chain)
     opening: Chain[Record] = field(default_factory=Chain)
     opening_bytes: int = 0
+    half: HalfFrame = NO_HALF
 
 
 def resume(stream_id: str, cursor: Cursor) -> StreamState:
     """Return the state of a stream at a cursor, with no audio at hand."""
-    return StreamState(stream_id, cursor, cursor.heard, cursor.offset - 1)
+    return StreamState(stream_id, cursor, cursor.heard, cursor.offset - 1, half=cursor.half)
 
 
 def begin(stream_id: str, record: Record) -> StreamState:

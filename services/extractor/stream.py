@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from features import MIN_WINDOW_SECONDS, Audio, decode
+from features import MIN_WINDOW_SECONDS, Audio
 from schemas import (
     AudioChunk,
     FeatureVector,
@@ -33,6 +33,7 @@ from schemas.errors import (
 )
 from services.extractor.chain import Chain
 from services.extractor.cutting import TimedWindow, begin_ms, cut, pending_seconds, rest
+from services.extractor.joining import Joined, Taken, decode_joined, half_before, join, note
 from services.extractor.numbering import Arrival, count, judge, missing_before
 from services.extractor.state import Cursor, Heard, Recipe, StreamState, begin, resume
 from services.extractor.vectors import end_markers, feature_vectors
@@ -78,15 +79,17 @@ def advance(state: StreamState | None, record: Record, recipe: Recipe) -> list[E
         closed = close(state, recipe)
         ended = resume(state.stream_id, closed[-1].saved or state.cursor)
         return [*closed, *advance(ended, record, recipe)]
+    joined = None
     try:
         chunk = decode_chunk(record.key, record.value, record.headers)
         arrival = _arrival(state, chunk, record, recipe)
         if arrival is Arrival.REPEATED:
             return [_pass_over(state, chunk, record)]
-        audio = _decode(chunk, recipe)
-        return _take_in(state, chunk, audio, arrival, record, recipe)
+        joined = join(half_before(state, chunk, arrival), chunk)
+        audio = None if _is_end_mark(chunk) else decode_joined(joined, chunk, recipe)
+        return _take_in(state, chunk, Taken(audio, joined), arrival, record, recipe)
     except InputError as error:
-        return [_reject(_after(state, record), record, error, recipe)]
+        return [_reject(_after(state, record, joined), record, error, recipe)]
 
 
 def close(state: StreamState, recipe: Recipe) -> list[ExtractorStep]:
@@ -111,11 +114,22 @@ def _if_open(state: StreamState | None) -> StreamState | None:
     return None if state is None or state.cursor.ended else state
 
 
-def _after(state: StreamState | None, record: Record) -> StreamState | None:
-    """Note a message that does not become part of the stream."""
+def _after(
+    state: StreamState | None, record: Record, joined: Joined | None = None
+) -> StreamState | None:
+    """Note a message that does not become part of the stream.
+
+    The frames of raw PCM go on behind it. Where they were cut in two, and nothing else is held, it
+    is held, so that a restart finds the same frames.
+    """
     if state is None or state.cursor.ended:
         return state
-    return replace(state, seen=record.place.offset)
+    state = replace(state, seen=record.place.offset)
+    if joined is None or not joined.is_pcm:
+        return state
+    is_cut = bool(state.half.data or joined.half.data)
+    held = state.held.append(record.place.offset) if is_cut and not state.held else state.held
+    return replace(state, half=joined.half, held=held)
 
 
 def _is_past_its_end(state: StreamState, offset: int) -> bool:
@@ -167,17 +181,6 @@ def _is_half_taken(state: StreamState, record: Record) -> bool:
     return bool(state.cursor.skip) and record.place.offset == state.cursor.offset
 
 
-def _decode(chunk: AudioChunk, recipe: Recipe) -> Audio | None:
-    if _is_end_mark(chunk):
-        return None
-    return decode(
-        chunk.data,
-        chunk.content_type,
-        max_seconds=recipe.max_chunk_seconds,
-        allow_ffmpeg=recipe.allow_ffmpeg,
-    )
-
-
 def _is_heard_in_part(audio: Audio | None) -> bool:
     return audio is not None and audio.missing_seconds > 0
 
@@ -190,7 +193,7 @@ def _pass_over(state: StreamState | None, chunk: AudioChunk, record: Record) -> 
 def _take_in(
     state: StreamState | None,
     chunk: AudioChunk,
-    audio: Audio | None,
+    taken: Taken,
     arrival: Arrival,
     record: Record,
     recipe: Recipe,
@@ -204,7 +207,7 @@ def _take_in(
     WindowOverflow
         The stream keeps as much in memory as it may.
     """
-    state = _if_open(state)
+    state, audio = _if_open(state), taken.audio
     if state is None and audio is None:
         raise MessageError("an empty message ends no open stream: send audio first")
     rates = {None, audio.sample_rate} if audio else {None}
@@ -215,15 +218,8 @@ def _take_in(
         state = None
     if state is None:
         state = begin(chunk.stream_id or keyless_stream_id(record.place), record)
-    step = _append(state, chunk, audio, record, recipe)
-    return [*closed, replace(step, note=_note(audio, record) or step.note)]
-
-
-def _note(audio: Audio | None, record: Record) -> str:
-    if audio is None or not audio.notes:
-        return ""
-    more = f" (and {len(audio.notes) - 1} more)" if len(audio.notes) > 1 else ""
-    return f"message {record.place}: {audio.notes[0]}{more}"
+    step = _append(state, chunk, taken, record, recipe)
+    return [*closed, replace(step, note=note(taken, record) or step.note)]
 
 
 def _reject(
@@ -232,10 +228,12 @@ def _reject(
     """Make a message a dead letter; its stream goes on without it, or ends if it says so."""
     ends = state and not state.cursor.ended and _marked_final(record)
     step = _end(state, [], recipe) if state and ends else Step(state)
+    offset = record.place.offset
+    is_held = state is not None and len(state.held) == 1 and offset in state.held
     return replace(
         step,
         dead_letters=(*step.dead_letters, DeadLetter(record, error)),
-        released=(*step.released, record.place.offset),
+        released=step.released if is_held else (*step.released, offset),
     )
 
 
@@ -247,13 +245,14 @@ def _marked_final(record: Record) -> bool:
 
 
 def _append(
-    state: StreamState, chunk: AudioChunk, audio: Audio | None, record: Record, recipe: Recipe
+    state: StreamState, chunk: AudioChunk, taken: Taken, record: Record, recipe: Recipe
 ) -> ExtractorStep:
     """Add a chunk to its stream and emit the windows that it completes."""
-    earlier, numbering = state.held, state.heard.numbering
+    earlier, numbering, audio = state.held, state.heard.numbering, taken.audio
     rate = audio.sample_rate if audio else state.heard.sample_rate
     state = replace(
         state,
+        half=taken.joined.half,
         seen=record.place.offset,
         heard=Heard(record.timestamp_ms, rate, count(numbering, chunk)),
         missing=state.missing + missing_before(numbering, chunk) + _is_heard_in_part(audio),
@@ -273,7 +272,8 @@ def _append(
     if state.pending.samples:
         held = held.append(record.place.offset)
     released = tuple(earlier) if held else tuple(state.held)
-    state = replace(state, held=held, missing=0)
+    cursor = msgspec.structs.replace(state.cursor, half=taken.joined.before if held else state.half)
+    state = replace(state, held=held, missing=0, cursor=cursor)
     return Step(state, vectors, letters, released, state.cursor, state.heard.timestamp_ms)
 
 

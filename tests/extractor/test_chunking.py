@@ -1,5 +1,8 @@
 """I1: the same audio cut into chunks in any way gives the same feature vectors, bit for bit."""
 
+import itertools
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -58,6 +61,46 @@ def test_chunk_borders_change_nothing(stream: tuple[Integers, int, list[AudioChu
     assert bool(finals) == (len(frames) >= rate)
     assert cut[-1].state is None
     assert bool(cut[-1].dead_letters) == bool(whole[-1].dead_letters) == (len(frames) < rate)
+
+
+@st.composite
+def cut_anywhere(draw: st.DrawFn) -> tuple[AudioChunk, list[AudioChunk]]:
+    """Raw PCM in a message, and the same cut between any two bytes."""
+    channels, encoding = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from(["s16le", "f32le"]))
+    frames = noise(draw(st.integers(1_000, 4_000)) / 1000, 8_000, channels)
+    data = (frames if encoding == "f32le" else integers(frames)).tobytes()
+    content_type = f"audio/pcm;rate=8000;channels={channels};encoding={encoding}"
+    somewhere = st.integers(1, len(data) - 1) | st.integers(1, 40)
+    cuts = [0, *sorted(draw(st.sets(somewhere, max_size=12))), len(data)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(cuts)]
+    return AudioChunk(data, content_type=content_type), [
+        AudioChunk(piece, content_type=content_type) for piece in pieces
+    ]
+
+
+@settings(max_examples=100)
+@given(cut_anywhere())
+def test_raw_pcm_may_be_cut_within_frames(stream: tuple[AudioChunk, list[AudioChunk]]) -> None:
+    whole, pieces = stream
+    cut = run([*pieces, END])
+    assert without_ends(vectors(cut)) == without_ends(vectors(run([whole, END])))
+    assert not any(step.dead_letters for step in cut)
+    assert sorted(o for step in cut for o in step.released) == list(range(len(pieces) + 1))
+
+
+def test_half_a_frame_that_nothing_completes_is_told() -> None:
+    audio = chunk(integers(noise(2.0, 8_000)), 8_000, "pcm")
+    odd = replace(audio, data=audio.data[:-1])
+    steps = run([odd, chunk(integers(noise(2.0, 8_000)), 8_000, "wav"), END])
+    assert "1 bytes of a frame" in steps[1].note
+    assert sum(len(step.events) for step in steps) == 3
+
+
+def test_frames_begin_anew_behind_a_gap() -> None:
+    audio = chunk(integers(noise(2.0, 8_000)), 8_000, "pcm")
+    odd, even = replace(audio, data=audio.data[:-1], sequence=0), replace(audio, sequence=2)
+    whole = run([replace(audio, data=odd.data[:-1], sequence=0), even, END])
+    assert [e.values for e in vectors(run([odd, even, END]))] == [e.values for e in vectors(whole)]
 
 
 @settings(max_examples=50)

@@ -14,12 +14,15 @@ from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, StreamState
 from services.extractor.stream import ExtractorStep
 from services.processing.records import Record
-from tests.audio import integers, noise
+from tests.audio import Integers, integers, noise
 from tests.extractor.streams import CODECS, END, RECIPE, chunk, record
 
 EXTRACTOR = Extractor(RECIPE)
 CORRUPT = AudioChunk(b"fLaC, but no more")
 AUDIO = integers(noise(5.0, 8_000))
+
+FLOATS = "audio/pcm;rate=8000;channels=1;encoding=f32le"
+STEREO = "audio/pcm;rate=8000;channels=2;encoding=s16le"
 
 Letter = tuple[int, str]
 
@@ -34,15 +37,27 @@ class Silence:
 Log = list[Record | Silence]
 
 
+def ragged(
+    frames: Integers, content_type: str, left_out: int = 1, *, final: bool = False
+) -> AudioChunk:
+    """Make raw PCM that ends within a frame; as floats, some of it is refused."""
+    return AudioChunk(frames.tobytes()[:-left_out], content_type=content_type, final=final)
+
+
 @st.composite
 def messages(draw: st.DrawFn) -> AudioChunk:
-    kind = draw(st.sampled_from([*["audio"] * 10, "end", "corrupt"]))
+    kind = draw(st.sampled_from([*["audio"] * 10, "ragged", "ragged", "broken", "end", "corrupt"]))
     if kind == "end":
         return END
     final = draw(st.integers(0, 9)) == 9
     if kind == "corrupt":
         return AudioChunk(CORRUPT.data, final=final)
+    if kind == "broken":
+        return ragged(np.full(draw(st.integers(1, 9)), 0x7FFF, np.int16), FLOATS)
     start, length = draw(st.integers(0, 8_000)), draw(st.sampled_from([100, 5_000, 9_000, 32_000]))
+    if kind == "ragged":
+        pcm = draw(st.sampled_from([FLOATS, STEREO, STEREO, STEREO]))
+        return ragged(AUDIO[start : start + length], pcm, draw(st.integers(1, 3)), final=final)
     rate = draw(st.sampled_from([*[8_000] * 9, 16_000]))
     frames = AUDIO[start : start + length]
     if draw(st.integers(0, 4)) == 4:

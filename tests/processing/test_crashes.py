@@ -30,6 +30,7 @@ EXTRACTOR = Extractor(RECIPE)
 CLASSIFIER = Classifier(MODEL)
 AUDIO = integers(noise(5.0, 8_000))
 KEYS = ("a", "b")
+FLOATS = "audio/pcm;rate=8000;encoding=f32le"
 
 STORIES: st.SearchStrategy[list[tuple[Happening, int]]] = st.lists(
     st.tuples(
@@ -53,13 +54,16 @@ STORIES: st.SearchStrategy[list[tuple[Happening, int]]] = st.lists(
 
 @st.composite
 def messages(draw: st.DrawFn) -> AudioChunk:
-    kind = draw(st.sampled_from([*["audio"] * 12, "last", "end", "corrupt"]))
+    kind = draw(st.sampled_from([*["audio"] * 12, "last", "end", "corrupt", "broken"]))
     if kind == "end":
         return END
     if kind == "corrupt":
         return AudioChunk(b"fLaC, but no more")
     start, length = draw(st.integers(0, 8_000)), draw(st.sampled_from([500, 5_000, 9_000, 16_000]))
-    return chunk(AUDIO[start : start + length], 8_000, "pcm", final=kind == "last")
+    if kind == "broken":
+        return AudioChunk(b"\xff" * draw(st.integers(1, 9)), content_type=FLOATS)
+    whole = chunk(AUDIO[start : start + length], 8_000, "pcm", final=kind == "last")
+    return replace(whole, data=whole.data[draw(st.integers(0, 1)) :])
 
 
 @st.composite
