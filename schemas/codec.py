@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from schemas.echo import echo
 from schemas.errors import InputError, MessageError
 from schemas.messages import (
     SCHEMA_VERSION,
@@ -40,6 +41,8 @@ _DEAD_LETTER_HEADERS: Final = (
     "dead_letter_error",
     "dead_letter_message",
 )
+#: Of a letter that does not hold its whole message: how large that was, and its SHA-256.
+_CUT_HEADERS: Final = ("dead_letter_bytes", "dead_letter_sha256")
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _encoder = msgspec.json.Encoder()
@@ -253,6 +256,9 @@ class DeadLetterReason:
         Code of the error, one of `schemas.errors`.
     message
         The error in words.
+    cut_from, sha256
+        Size and SHA-256 of the message's value, where the letter does not hold all of the message:
+        the broker would not take a letter of that size.
     """
 
     place: Place
@@ -260,6 +266,8 @@ class DeadLetterReason:
     service: str
     error: str
     message: str
+    cut_from: int | None = None
+    sha256: str | None = None
 
 
 def dead_letter_headers(
@@ -269,7 +277,19 @@ def dead_letter_headers(
     error: InputError,
     original: Sequence[tuple[str, bytes]],
 ) -> Headers:
-    """Return the headers of a dead letter: the message's own, then where it failed and why."""
+    """Return the headers of a dead letter: the message's own, then where it failed and why.
+
+    Parameters
+    ----------
+    place, timestamp_ms
+        Of the message.
+    service
+        Which could not process it.
+    error
+        Why; its text is made short and printable.
+    original
+        The message's headers.
+    """
     values = (
         place.topic,
         str(place.partition),
@@ -277,7 +297,7 @@ def dead_letter_headers(
         str(timestamp_ms),
         service,
         error.code,
-        str(error),
+        echo(str(error)),
     )
     reason = zip(_DEAD_LETTER_HEADERS, values, strict=True)
     return original_headers(original) + [(name, value.encode()) for name, value in reason]
@@ -285,7 +305,14 @@ def dead_letter_headers(
 
 def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
     """Return the headers that a message had before it became a dead letter."""
-    return [(name, value) for name, value in headers if name not in _DEAD_LETTER_HEADERS]
+    ours = {*_DEAD_LETTER_HEADERS, *_CUT_HEADERS}
+    return [(name, value) for name, value in headers if name not in ours]
+
+
+def cut_headers(size: int, sha256: str) -> Headers:
+    """Return the headers that say that a letter does not hold its whole message."""
+    values = (str(size).encode(), sha256.encode())
+    return list(zip(_CUT_HEADERS, values, strict=True))
 
 
 def decode_dead_letter(headers: Iterable[tuple[str, bytes]]) -> DeadLetterReason:
@@ -304,6 +331,10 @@ def decode_dead_letter(headers: Iterable[tuple[str, bytes]]) -> DeadLetterReason
         raise MessageError(f"not a dead letter: header {', '.join(missing) or 'values'} missing")
     try:
         place = Place(topic, int(partition or ""), int(offset or ""))
-        return DeadLetterReason(place, int(timestamp_ms or ""), service, error, message)
+        size, sha256 = (header(headers, name) for name in _CUT_HEADERS)
+        cut_from = None if size is None else int(size)
+        return DeadLetterReason(
+            place, int(timestamp_ms or ""), service, error, message, cut_from, sha256
+        )
     except ValueError as failure:
         raise MessageError(f"not a dead letter: {failure}") from failure

@@ -12,7 +12,9 @@
      │   │   └─ InvalidSamples        NaN, infinite or absurdly large samples
      │   ├─ MessageError          the envelope: headers, JSON, schema, feature names
      │   ├─ LateChunk             a chunk that comes after one with a higher sequence number
-     │   └─ WindowOverflow        more chunks or bytes for a window than are kept in memory
+     │   ├─ WindowOverflow        more chunks or bytes for a window than are kept in memory
+     │   ├─ MessageTooLarge       more bytes than a worker takes, or than a topic takes of an answer
+     │   └─ NumberTaken           other audio under a sequence number that is taken
      ├─ ModelError            an ONNX file that the classifier refuses
      └─ SettingsError         a setting with a bad value
 """
@@ -88,6 +90,18 @@ class WindowOverflow(InputError):
     """The window under way needs more chunks, or more bytes, than a stream may keep in memory."""
 
     code = "window-overflow"
+
+
+class MessageTooLarge(InputError):
+    """A message is larger than a worker takes, or its answer larger than the topic takes."""
+
+    code = "message-too-large"
+
+
+class NumberTaken(InputError):
+    """A chunk has the sequence number of an earlier one of its stream, but other bytes."""
+
+    code = "number-taken"
 
 
 class ModelError(GenrestreamError):

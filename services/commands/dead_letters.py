@@ -171,7 +171,7 @@ def _explain(selection: "Selection", wanted: "Filter") -> None:
 
     found = {
         letter.place
-        for group in (selection.letters, selection.replayed, selection.stranded)
+        for group in (selection.letters, selection.replayed, selection.stranded, selection.cut)
         for letter in group
     }
     if missing := sorted(wanted.places - found):
@@ -186,6 +186,12 @@ def _explain(selection: "Selection", wanted: "Filter") -> None:
         typer.echo(
             f"warning: {len(selection.stranded)} left out, from no partition of ours "
             f"({_places(selection.stranded)}): dead-letters show --output saves their bytes",
+            err=True,
+        )
+    if selection.cut:
+        typer.echo(
+            f"warning: {len(selection.cut)} left out, cut as they were too large for the topic "
+            f"({_places(selection.cut)}): send what came from the place that show names",
             err=True,
         )
     if not selection.letters:

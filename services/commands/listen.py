@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from schemas import GenrePrediction, GenreSegment, decode_event
+from schemas.echo import echo
 from schemas.errors import MessageError
 from services.console.display import print_json, print_prediction, print_segment
 from services.kafka.clients import TopicReader
@@ -46,9 +47,9 @@ async def listen(
 def _show(console: Console, message: Any, show: Callable[[Console, bytes | None], None]) -> None:
     try:
         show(console, message.value)
-    except MessageError as error:
+    except (MessageError, ValueError, OverflowError) as error:
         where = f"{message.topic} partition {message.partition} offset {message.offset}"
-        console.print(f"{where}: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"{where}: {echo(str(error))}", style="red", markup=False, soft_wrap=True)
 
 
 def _show_prediction(console: Console, value: bytes | None) -> None:

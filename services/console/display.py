@@ -8,9 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from schemas import GenrePrediction, GenreSegment, to_milliseconds
+from schemas.echo import echo
 
 _BAR_CELLS: Final = 20
 _SHOWN_GENRES: Final = 3
+#: Characters of an id, and of a label, at most.
+_ID: Final = 200
+_LABEL: Final = 40
 
 
 def print_prediction(console: Console, prediction: GenrePrediction) -> None:
@@ -57,9 +61,9 @@ def _window_line(prediction: GenrePrediction) -> Text:
     assert prediction.window
     span = f"{clock(prediction.start_seconds)}-{clock(prediction.end_seconds)}"
     return Text.assemble(
-        (f"{prediction.stream_id:<24} ", "cyan"),
+        (f"{echo(prediction.stream_id, _ID):<24} ", "cyan"),
         (f"{span}  ", "dim"),
-        f"{prediction.window.label:<10}{prediction.window.confidence:5.0%}  ",
+        f"{echo(prediction.window.label, _LABEL):<10}{prediction.window.confidence:5.0%}  ",
         *_now(prediction),
     )
 
@@ -68,12 +72,12 @@ def _now(prediction: GenrePrediction) -> list[str | tuple[str, str]]:
     """Return what sounds now; of a classifier that does not say, the answer for the stream."""
     now = prediction.now
     if now is None:
-        running = f"so far {prediction.label:<10}{prediction.confidence:5.0%} "
+        running = f"so far {echo(prediction.label, _LABEL):<10}{prediction.confidence:5.0%} "
         return [running, (bar(prediction.confidence), "green")]
     since = f"  since {time_of_day(now.since)}" if now.since else ""
     return [
         "now ",
-        (f"{now.label:<10}", "bold"),
+        (f"{echo(now.label, _LABEL):<10}", "bold"),
         f"{now.confidence:5.0%} ",
         (bar(now.confidence), "green"),
         (since, "dim"),
@@ -87,9 +91,9 @@ def _segment_line(segment: GenreSegment) -> Text:
     else:
         span = f"{clock(segment.start_seconds)}-{clock(segment.end_seconds)}"
     return Text.assemble(
-        (f"{segment.stream_id:<24} ", "cyan"),
+        (f"{echo(segment.stream_id, _ID):<24} ", "cyan"),
         (f"{span}  ", "dim"),
-        (f"{segment.label:<10}", "bold"),
+        (f"{echo(segment.label, _LABEL):<10}", "bold"),
         f"{clock(segment.seconds):>8}{segment.confidence:6.0%} ",
         (bar(segment.confidence), "green"),
         (_remarks(segment), "dim"),
@@ -108,10 +112,10 @@ def _remarks(segment: GenreSegment) -> str:
 def _final_line(prediction: GenrePrediction) -> Text:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     ranked = [(name, p) for name, p in ranked if name != prediction.label]
-    others = ", ".join(f"{name} {p:.0%}" for name, p in ranked[: _SHOWN_GENRES - 1])
+    others = ", ".join(f"{echo(name, _LABEL)} {p:.0%}" for name, p in ranked[: _SHOWN_GENRES - 1])
     windows = f"{prediction.windows} window{'' if prediction.windows == 1 else 's'}"
     return Text.assemble(
-        (f"{prediction.stream_id:<24} ", "bold cyan"),
-        (f"final: {prediction.label} {prediction.confidence:.0%}", "bold"),
+        (f"{echo(prediction.stream_id, _ID):<24} ", "bold cyan"),
+        (f"final: {echo(prediction.label, _LABEL)} {prediction.confidence:.0%}", "bold"),
         (f"  ({windows}{'; then ' + others if others else ''})", "dim"),
     )

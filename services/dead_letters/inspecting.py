@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas import Headers
+from schemas.echo import echo
 from services.dead_letters.letters import Filter, Letter, LetterPlace, NoSuchLetter, read_letter
 from services.dead_letters.replaying import Replay, Replays, read_letters, read_replays
 from services.kafka.clients import reading
@@ -23,6 +24,7 @@ from services.settings import Settings
 
 _DUMPED_BYTES: Final = 256
 _BYTES_A_LINE: Final = 16
+_SHOWN_HEADERS: Final = 50
 #: Wide enough for any line where nobody reads, so that a pipe gets whole ones.
 _PIPE_WIDTH: Final = 1000
 _COLUMNS: Final = ("place", "written", "service", "error", "from", "stream", "bytes", "state")
@@ -67,7 +69,7 @@ async def count_letters(settings: Settings, wanted: Filter, json_lines: bool) ->
             _print_json({"service": service, "error": error, "count": count})
         return
     for (service, error), count in sorted(counts.items()):
-        console().print(f"{count:>9,}  {service:<12} {error}")
+        console().print(f"{count:>9,}  {printable(service):<12} {printable(error)}")
     console().print(f"{counts.total():>9,}  in all")
 
 
@@ -111,14 +113,19 @@ def _print_table(letters: Iterable[Letter], replays: Replays) -> None:
 
 
 def printable(text: str) -> str:
-    """Make text from anywhere harmless to a terminal: control characters and markup as text."""
-    return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+    """Make text from anywhere harmless to a terminal: short, control characters and markup as text.
+
+    >>> printable("[/e]")
+    '\\\\[/e]'
+    """
+    return escape(echo(text))
 
 
 def state(letter: Letter, replays: Replays) -> str:
     """Tell in a word or two whether a letter was sent back, or came back."""
     earlier = replays.earlier(letter)
-    words = [f"again {earlier}"] if earlier else []
+    words = ["cut"] if letter.is_cut else []
+    words += [f"again {earlier}"] if earlier else []
     if count := len(replays.of(letter)):
         words.append("sent back" if count == 1 else f"sent back {count} times")
     return ", ".join(words)
@@ -167,6 +174,8 @@ def as_json(letter: Letter, replays: Replays) -> dict[str, Any]:
         "message": reason.message if reason else None,
         "origin": _place_json(reason.place) if reason else None,
         "sent": _time(reason.timestamp_ms) if reason else None,
+        "cut_from": reason.cut_from if reason else None,
+        "sha256": reason.sha256 if reason else None,
         "stream_id": letter.stream_id if letter.key else None,
         "headers": [[name, text] for name, text in _texts(letter.headers)],
         "size": letter.size,
@@ -213,11 +222,15 @@ def _describe(letter: Letter, replays: Replays) -> Iterable[tuple[str, str]]:
         yield "error", reason.error
         yield "reason", reason.message
         yield "from", f"{letter.cause}, sent {_time(reason.timestamp_ms)}"
+        if letter.is_cut:
+            yield "cut", f"from {reason.cut_from:,} bytes with SHA-256 {reason.sha256}"
     else:
         yield "error", "something else wrote to this topic: it has no headers of a dead letter"
     yield "stream", letter.stream_id or "(no key)"
-    for name, text in _texts(letter.headers):
+    for name, text in _texts(letter.headers[:_SHOWN_HEADERS]):
         yield "header", f"{name}: {text}"
+    if len(letter.headers) > _SHOWN_HEADERS:
+        yield "header", f"… {len(letter.headers) - _SHOWN_HEADERS:,} more: --json has all"
     if earlier := replays.earlier(letter):
         yield "repeats", f"dead letter {earlier}, which was sent back"
     for replay in replays.of(letter):

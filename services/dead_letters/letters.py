@@ -109,6 +109,11 @@ class Letter:
         return f"{place.topic} {place.partition}:{place.offset}"
 
     @property
+    def is_cut(self) -> bool:
+        """Tell whether it does not hold its whole message."""
+        return self.reason is not None and self.reason.cut_from is not None
+
+    @property
     def error(self) -> str:
         """Code of the error."""
         return self.reason.error if self.reason else "no-dead-letter"

@@ -5,6 +5,7 @@ is left out the next time, and one that failed again is known as the same messag
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from services.kafka.topics import (
     create_replay_topic,
 )
 from services.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _BATCH_LETTERS: Final = 64
 _BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -79,26 +82,41 @@ class Selection:
         Left out, as they were sent back before.
     stranded
         Left out, as they name no partition that messages can be sent back to.
+    cut
+        Left out, as they do not hold their whole message.
     """
 
     letters: tuple[Letter, ...]
     replayed: tuple[Letter, ...]
     stranded: tuple[Letter, ...]
+    cut: tuple[Letter, ...]
 
 
 async def read_replays(settings: Settings) -> Replays:
     """Read the notes; none were made when their topic does not exist."""
-    replays = Replays({}, {})
+    replays, unread = Replays({}, {}), 0
     name = Topics(settings.topic_prefix).replays
     async with admin_client(settings) as admin:
         if name not in await admin.list_topics():
             return replays
     async with reading(settings, [name], from_beginning=True) as reader:
         async for record in reader.messages_so_far():
-            replay = msgspec.json.decode(record.value, type=Replay)
-            replays.by_letter.setdefault((replay.letter, replay.cause), []).append(replay)
-            replays.by_sent[replay.sent_to] = replay.letter
+            if (note := _read_note(record.value)) is None:
+                unread += 1
+                continue
+            replays.by_letter.setdefault((note.letter, note.cause), []).append(note)
+            replays.by_sent[note.sent_to] = note.letter
+    if unread:
+        logger.warning("%s: %d messages are no notes of replays: left out", name, unread)
     return replays
+
+
+def _read_note(value: bytes | None) -> Replay | None:
+    """Read a note; ``None`` for what something else wrote to the topic."""
+    try:
+        return msgspec.json.decode(value or b"", type=Replay)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 async def read_letters(settings: Settings, wanted: Filter) -> AsyncIterator[Letter]:
@@ -136,15 +154,18 @@ async def select(settings: Settings, wanted: Filter, *, again: bool) -> Selectio
     letters: list[Letter] = []
     replayed: list[Letter] = []
     stranded: list[Letter] = []
+    cut: list[Letter] = []
     async for letter in read_letters(settings, wanted):
         cause = letter.reason.place if letter.reason else None
         if cause is None or not 0 <= cause.partition < partitions.get(cause.topic, 0):
             stranded.append(letter)
+        elif letter.is_cut:
+            cut.append(letter)
         elif replays.of(letter) and not again:
             replayed.append(letter)
         else:
             letters.append(letter)
-    return Selection(tuple(letters), tuple(replayed), tuple(stranded))
+    return Selection(tuple(letters), tuple(replayed), tuple(stranded), tuple(cut))
 
 
 async def replay(

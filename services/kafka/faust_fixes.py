@@ -48,6 +48,7 @@ from services.kafka.aiokafka_fixes import tolerate_header_names
 from services.kafka.errors import StateError
 from services.kafka.faust_log import FaustLog, Read
 from services.kafka.latest_table import LatestTable
+from services.kafka.sending import send
 from services.kafka.tansu_fixes import adapt_waits
 from services.processing.log import Message as Outgoing
 from services.processing.records import Progress
@@ -162,15 +163,7 @@ class App(faust.App):
 
     async def publish(self, message: Outgoing) -> Awaitable[object]:
         """Hand a message over; without a time it gets that of now."""
-        ms = message.timestamp_ms
-        return await self.producer.send(
-            message.topic,
-            message.key,
-            message.value,
-            message.partition,
-            None if ms is None else ms / 1000,
-            message.headers,
-        )
+        return await send(self.producer, message)
 
     def end_offset(self, partition: int) -> int | None:
         """Return the end of a partition of the source, as heard a moment ago."""

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 
 from schemas import header
 from schemas.errors import MessageError
-from services.processing.printable import valid_traceparent
 from services.processing.records import Record
+from services.processing.trace_context import valid_traceparent
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from services.processing.printable import echo
+from schemas.echo import echo
 from services.processing.records import DeadLetter
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from services.processing.printable import echo, valid_traceparent
+from schemas.echo import echo
 from services.processing.records import Record
+from services.processing.trace_context import valid_traceparent
 
 _LONGEST: Final = 4096
 

@@ -3,19 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic
 
-from schemas import encode_event, encode_event_headers
+from schemas import Event, Place, encode_event, encode_event_headers
+from schemas.echo import echo
+from schemas.errors import MessageTooLarge
 from services.processing.core import Core, Output, Outputs, Saved, State
-from services.processing.errors import DeliveryError
+from services.processing.delivery import Delivery
+from services.processing.errors import DeliveryError, RefusedBySize
 from services.processing.letter_log import LetterLog
+from services.processing.letters import as_it_is, by_reference, cut
 from services.processing.log import Log, Message
 from services.processing.log_fields import message_fields
 from services.processing.observers import Meter
 from services.processing.partition import Moved, Partition
-from services.processing.printable import echo
 from services.processing.records import DeadLetter, Record, Step
 
 logger = logging.getLogger(__name__)
@@ -85,7 +89,8 @@ class Outbox(Generic[State, Saved, Output]):
         parcel.steps.append((partition, stream_id, step))
         for event in step.events:
             message = self._message(event, step.timestamp_ms, traceparent, partition.number)
-            parcel.pending.append(await self._log.send(message))
+            instead = partial(self._instead_of, event, message, cause)
+            parcel.pending.append(Delivery(await self._log.send(message), instead))
         for letter in step.dead_letters:
             parcel.pending.append(await self._send_letter(letter))
 
@@ -105,9 +110,36 @@ class Outbox(Generic[State, Saved, Output]):
         record = letter.record
         if line := self._letters.line(letter, time.monotonic()):
             logger.warning("%s", line, extra=self._fields(record))
-        headers = letter.headers(self._core.service)
-        topic = self._outputs.dead_letters
-        return await self._log.send(Message(topic, record.key, record.value, headers))
+        topic, service = self._outputs.dead_letters, self._core.service
+        whole, *shorter = (
+            partial(write, topic, letter, service) for write in (as_it_is, cut, by_reference)
+        )
+        return await self._send_first(whole, shorter)
+
+    async def _send_first(
+        self, message: Callable[[], Message], others: Sequence[Callable[[], Message]]
+    ) -> Awaitable[Any]:
+        """Send a message, or the first of others that its topic takes."""
+        sent = await self._log.send(message())
+        if not others:
+            return sent
+        return Delivery(sent, lambda _: self._send_first(others[0], others[1:]))
+
+    async def _instead_of(
+        self, event: Output, message: Message, cause: Record | None, error: RefusedBySize
+    ) -> Awaitable[Any]:
+        """Send a letter instead of an event that is larger than its topic takes."""
+        size, topic = len(message.value or b""), message.topic
+        logger.warning("an event of %s bytes is refused by %s: %s", size, topic, echo(str(error)))
+        reason = MessageTooLarge(
+            f"what comes of it has {size} bytes, more than the topic {topic} takes: raise its "
+            "max.message.bytes, or shorten the stream id"
+        )
+        now_ms = round(1000 * time.time())
+        record = cause or Record(_origin(event, topic), now_ms, message.key, message.value or b"")
+        step: Step[Any, Any, Any] = Step(None, dead_letters=(DeadLetter(record, reason),))
+        self._meter.delivered(step, self._outputs, time.time())
+        return await self._send_letter(step.dead_letters[0])
 
     def _log_note(self, stream_id: str, note: str, cause: Record | None) -> None:
         fields = self._fields(cause) if cause else {"stream": stream_id}
@@ -139,6 +171,11 @@ class Outbox(Generic[State, Saved, Output]):
         now = time.time()
         for _, _, step in parcel.steps:
             self._meter.delivered(step, self._outputs, now)
+
+
+def _origin(event: Event, topic: str) -> Place:
+    """Return the place of an event's first chunk, or at least its topic."""
+    return getattr(event, "origin", None) or Place(topic, 0, 0)
 
 
 async def _all(pending: Sequence[Awaitable[Any]]) -> None:

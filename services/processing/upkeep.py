@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, zip_longest
 from typing import Final, Generic
 
+from schemas.echo import echo
 from services.processing.core import Output, Saved, State
 from services.processing.outbox import Parcel
 from services.processing.partition import Live, Partition, split_key
-from services.processing.printable import echo
 from services.processing.processor import Processor
 from services.processing.records import Step
 

@@ -1,10 +1,11 @@
 import pytest
 
 from schemas import Place
+from schemas.echo import MAX_ECHO, echo
 from services.observing.tracing import traceparent
 from services.processing.log_fields import message_fields
-from services.processing.printable import MAX_ECHO, echo, valid_traceparent
 from services.processing.records import Record
+from services.processing.trace_context import valid_traceparent
 
 GOOD = f"00-{'a' * 32}-{'b' * 16}-01"
 

@@ -1,0 +1,61 @@
+"""Messages to faust's producer; what is too large for a topic comes back as an error of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Generator
+from typing import Any, Final
+
+from aiokafka.errors import (
+    BrokerResponseError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+from faust.exceptions import ProducerSendError
+
+from services.processing.errors import RefusedBySize
+from services.processing.log import Message
+
+#: Of the producer's own limit, of one message, and of a batch; the last two are the broker's.
+_BY_SIZE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+async def send(producer: Any, message: Message) -> Awaitable[object]:
+    """Hand a message over; what comes back raises `RefusedBySize` where it is too large."""
+    ms = message.timestamp_ms
+    try:
+        sent = await producer.send(
+            message.topic,
+            message.key,
+            message.value,
+            message.partition,
+            None if ms is None else ms / 1000,
+            message.headers,
+        )
+    except ProducerSendError as error:
+        if not isinstance(error.__cause__, _BY_SIZE):
+            raise
+        sent = _failed(error.__cause__)
+    return _Sent(sent, message.topic)
+
+
+def _failed(error: BrokerResponseError) -> asyncio.Future[object]:
+    future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    future.exception()  # nobody may await it
+    return future
+
+
+class _Sent(Awaitable[object]):
+    """A message on its way."""
+
+    def __init__(self, sent: Awaitable[object], topic: str) -> None:
+        self._sent = sent
+        self._topic = topic
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        try:
+            return (yield from self._sent.__await__())
+        except KafkaError as error:
+            if isinstance(error, _BY_SIZE):
+                raise RefusedBySize(f"{self._topic} takes no message so large: {error}") from error
+            raise
