@@ -34,7 +34,7 @@ up: $(VENV)/.up ## Run broker, services and the page until Ctrl-C
 
 test: $(VENV)/.dev ## Lint, types, import contract and all fast tests
 	$(MAKE) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or Java and Maven)
 	$(BIN)/python -m pytest -m "not faults and not compose" --broker kafka tests/security \
