@@ -1,6 +1,7 @@
 """The command line as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +39,13 @@ def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subproc
     finally:
         process.kill()
         process.communicate()
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a process has a handler for a signal by now (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (number - 1) & 1)
 
 
 def children(pid: int) -> list[int]:

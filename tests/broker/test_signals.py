@@ -11,7 +11,7 @@ import soundfile
 from services.kafka.embedded_broker import free_port
 from services.settings import Settings
 from tests.broker.harness import SAMPLE_RATE, fresh_settings, music
-from tests.broker.shell import children, running, wait_until
+from tests.broker.shell import catches, children, running, wait_until
 
 pytestmark = [
     pytest.mark.broker,
@@ -60,7 +60,8 @@ def test_a_signal_ends_a_command(
     with running(*command.split(), environment=environment) as process:
         if own_broker:
             wait_until(lambda: len(children(process.pid)) >= 3, 30)
-        time.sleep(2.0)  # not for a condition: the signal comes while things start, or just after
+        wait_until(lambda: catches(process.pid, signal.SIGTERM), 30)
+        time.sleep(1.0)  # not for a condition: the signal comes while things start, or just after
         family = children(process.pid)
         start = time.monotonic()
         process.send_signal(number)
