@@ -104,6 +104,9 @@ def up(
     stations: Annotated[
         Path | None, typer.Option(help="A stations.yaml to listen to; others are removed.")
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="A file of rules: send alarms by them.")
+    ] = None,
     model: ModelName = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C.
@@ -112,7 +115,7 @@ def up(
     """
     from services.commands.up import up as run
 
-    _run(run(_settings(model=model), port, stations), ends_by_signal=True)
+    _run(run(_settings(model=model, rules=rules), port, stations), ends_by_signal=True)
 
 
 @worker.command("extractor")

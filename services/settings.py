@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None,
         description="of the recorder: postgresql://user:password@host/name or sqlite:///file.db; "
-        "by default genrestream.db in the folder where the command runs",
+        "by default ~/.local/share/genrestream/history.db",
     )
     retention_days: dict[str, float] = Field(
         {},
@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         '"station_events": 400}',
     )
     rules: Path | None = Field(None, description="of the notifier: a file of YAML")
+    stations: Path | None = Field(
+        None,
+        description="of a receiver: a stations.yaml; commands (exec:) and sound cards are run only "
+        "where they stand in it, whatever the topic stations says",
+    )
     gateway_host: str = Field("127.0.0.1", description="address of the page and the API")
     gateway_port: int = Field(8350, ge=1, le=65535, description="of the page and the API")
     token: SecretStr | None = Field(

@@ -45,6 +45,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("brokers", kinds, indirect=True, scope="session")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _history_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what recorders write out of the user's own history."""
+    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
+
+
 @pytest.fixture(scope="session")
 def brokers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -12,6 +12,7 @@ from rich.markup import escape
 from schemas import Station
 from schemas.errors import SettingsError
 from services.commands.gateway import MISSING
+from services.commands.service import has_extra, require_extra
 from services.console import station_list
 from services.console.stack import running_stack
 from services.kafka.topics import Topics
@@ -24,9 +25,10 @@ _USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold]
            kcat -P -b {brokers} -X message.max.bytes=5000000 -t {chunks} song.wav
   receive  {environment}genrestream listen
            kcat -C -b {brokers} -t {predictions} -o end
+  history  {history}
   see it   {page}
 """
-#: What runs beside extractor and classifier.
+#: What runs beside what the settings and the installed packages add.
 _SERVICES: Final[Sequence[str]] = ("extractor", "classifier")
 
 
@@ -36,15 +38,15 @@ async def up(settings: Settings, port: int, stations: Path | None = None) -> Non
     Raises
     ------
     SettingsError
-        The file is wrong, or there is no ffmpeg.
+        A file of stations or rules is wrong, or packages or ffmpeg are missing for it.
     """
-    listened = _read(stations) if stations else []
-    has_page = bool(find_spec("fastapi") and find_spec("uvicorn"))
-    services = (*_SERVICES, "gateway") if has_page else _SERVICES
     if stations:
-        services = (*services, "receiver")
+        settings = settings.model_copy(update={"stations": stations.absolute()})
+    listened = _read(settings.stations) if settings.stations else []
+    has_page = bool(find_spec("fastapi") and find_spec("uvicorn"))
+    services = _services(settings, has_page=has_page)
     async with running_stack(settings, port=port, services=services) as stack:
-        if stations:
+        if settings.stations:
             await station_list.apply(stack.settings, listened, prune=True)
         topics = Topics(settings.topic_prefix)
         Console(stderr=True).print(
@@ -54,12 +56,37 @@ async def up(settings: Settings, port: int, stations: Path | None = None) -> Non
                 environment=_environment(stack.settings),
                 chunks=topics.chunks,
                 predictions=topics.predictions,
+                history=escape(_history(settings)),
                 page=_page(settings) if has_page else escape(MISSING),
             ),
             highlight=False,
             soft_wrap=True,
         )
         await stack.while_running(_for_ever())
+
+
+def _services(settings: Settings, *, has_page: bool) -> tuple[str, ...]:
+    """Return the services to run: those that are asked for, and those whose packages are there."""
+    if settings.rules:
+        require_extra("notify")
+        from services.notifier.rules import load_rules
+
+        load_rules(settings.rules)  # so that a fault in it is the one line that comes out
+    wanted = {
+        "gateway": has_page,
+        "recorder": has_extra("history"),
+        "receiver": settings.stations is not None,
+        "notifier": settings.rules is not None,
+    }
+    return (*_SERVICES, *(service for service, is_wanted in wanted.items() if is_wanted))
+
+
+def _history(settings: Settings) -> str:
+    if not has_extra("history"):
+        return "is kept with more packages: pip install 'genrestream[history]'"
+    from services.recorder.database import database_url, shown
+
+    return f"is kept in {shown(database_url(settings))}: genrestream history show STREAM"
 
 
 def _read(stations: Path) -> list[Station]:

@@ -50,7 +50,7 @@ async def check_station(settings: Settings, url: str, seconds: float) -> int:
         typer.echo(str(reason("bad-url", str(error))), err=True)
         return _EXIT_NOT_HEARD
     notes = _Notes()
-    receiver = Receiver(Station(id="check", name="check", url=url), notes)
+    receiver = Receiver(Station(id="check", name="check", url=url), notes, local=True)
     task = asyncio.create_task(receiver.run())
     deadline = asyncio.get_running_loop().time() + seconds
     while not notes.failure and asyncio.get_running_loop().time() < deadline and not task.done():

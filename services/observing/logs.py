@@ -25,7 +25,7 @@ _STREAMING: Final = (
 )
 #: Libraries whose debugging nobody asks for, or may see: aiokafka's connection logs its requests,
 #: that of SASL PLAIN holds the password.
-_CHATTY: Final = ("numba", "aiokafka.conn")
+_CHATTY: Final = ("numba", "aiokafka.conn", "alembic")
 
 
 class JsonFormatter(logging.Formatter):

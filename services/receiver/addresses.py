@@ -26,8 +26,8 @@ def check_address(url: str, *, local: bool) -> None:
     url
         The address.
     local
-        Whether commands and sound cards of this machine are taken: from the file of stations they
-        are, from an API and from a server's redirect never.
+        Whether commands and sound cards of this machine are taken: from a file of stations they
+        are, from the topic, an API and a server's redirect never.
 
     Raises
     ------
@@ -43,7 +43,10 @@ def check_address(url: str, *, local: bool) -> None:
         )
     if kind in DEVICE_SCHEMES or kind == EXEC_SCHEME:
         if not local:
-            raise ValueError(f"{kind}: is taken from the file of stations only")
+            raise ValueError(
+                f"{kind}: is taken from the file of stations only that the receiver itself has: "
+                "name it by GENRESTREAM_STATIONS there"
+            )
         if not url.partition(":")[2].strip():
             raise ValueError(f"{kind}: says nothing to read: write {kind}:NAME")
         return

@@ -33,6 +33,7 @@ from services.receiver.lease import Lease, watch_heartbeats
 from services.receiver.outbox import Message
 from services.receiver.playing import Stations
 from services.receiver.station_metrics import StationMetrics
+from services.receiver.stations_file import read_stations
 from services.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,12 @@ def receiver_group(settings: Settings) -> str:
     return f"{settings.topic_prefix}genrestream-receiver"
 
 
+def _commands(settings: Settings) -> frozenset[tuple[str, str]]:
+    """Return id and address of what this machine may run: what stands in its own file."""
+    stations = read_stations(settings.stations) if settings.stations else []
+    return frozenset((station.id, station.url) for station in stations)
+
+
 class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Listens to the stations of its partitions until it is cancelled."""
 
@@ -58,7 +65,8 @@ class Agent(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._lease = Lease(settings.session_timeout_seconds)
         self._directory = Directory()
         self._stations = Stations(
-            self._name, self._deliver, self._may_send, History(settings), metrics
+            *(self._name, self._deliver, self._may_send, History(settings), metrics),
+            commands=_commands(settings),
         )
         self._owned: frozenset[int] = frozenset()
         self._member = ""

@@ -45,6 +45,8 @@ class Stations:
         What was heard before.
     metrics
         Of the stations.
+    commands
+        Stations that may be commands or sound cards, with their addresses.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class Stations:
         may_send: Callable[[int], bool],
         history: History,
         metrics: StationMetrics,
+        commands: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._name = name
         self._deliver = deliver
         self._may_send = may_send
         self._history = history
         self._metrics = metrics
+        self._commands = commands
         self._playing: dict[str, Playing] = {}
 
     def receivers(self) -> Iterator[Receiver]:
@@ -91,7 +95,14 @@ class Stations:
             try:
                 heard = await self._history.last(playing.station.id)
                 listener = _Listener(playing.outbox)
-                playing.receiver = Receiver(playing.station, listener, name=self._name, heard=heard)
+                station = playing.station
+                playing.receiver = Receiver(
+                    station,
+                    listener,
+                    name=self._name,
+                    heard=heard,
+                    local=(station.id, station.url) in self._commands,
+                )
                 await playing.receiver.run()
             except Exception:
                 _log.exception("the station %s stopped by a fault of ours", playing.station.id)

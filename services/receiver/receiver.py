@@ -101,6 +101,8 @@ class Receiver:
         Of this receiver, for the events.
     heard
         What another receiver heard of it before.
+    local
+        Whether the station may be a command or a sound card of this machine.
     random
         Of the jitter.
     monotonic, wall
@@ -114,6 +116,7 @@ class Receiver:
         *,
         name: str = "",
         heard: Heard | None = None,
+        local: bool = False,
         random: Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -127,6 +130,7 @@ class Receiver:
         )
         self._listener = listener
         self._name = name
+        self._local = local
         self._random = random or Random()
         self._monotonic, self._wall = monotonic, wall
         self._offset = wall() - monotonic()
@@ -156,7 +160,7 @@ class Receiver:
         self._connection = _Connection()
         self._offset = self._wall() - self._monotonic()
         try:
-            async with open_source(self.station, self._take_title) as source:
+            async with open_source(self.station, self._take_title, local=self._local) as source:
                 self.source = source
                 await self._listen(source)
         except SourceFailed as error:

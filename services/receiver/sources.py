@@ -96,15 +96,26 @@ class Source:
 
 
 @asynccontextmanager
-async def open_source(station: Station, tell_title: Callable[[str], None]) -> AsyncIterator[Source]:
+async def open_source(
+    station: Station, tell_title: Callable[[str], None], *, local: bool = False
+) -> AsyncIterator[Source]:
     """Open what a station plays; everything is closed and reaped at the end.
+
+    Parameters
+    ----------
+    station
+        The station.
+    tell_title
+        Takes the titles.
+    local
+        Whether it may be a command or a sound card.
 
     Raises
     ------
     SourceFailed
         It cannot be opened.
     """
-    _check(station.url)
+    _check(station.url, local=local)
     source = Source(Found(), tell_title)
     async with AsyncExitStack() as resources:
         run = await _open(station, source, resources)
@@ -113,9 +124,9 @@ async def open_source(station: Station, tell_title: Callable[[str], None]) -> As
         yield source
 
 
-def _check(url: str) -> None:
+def _check(url: str, *, local: bool) -> None:
     try:
-        check_address(url, local=True)
+        check_address(url, local=local)
     except ValueError as error:
         raise failed("bad-url", str(error)) from error
 

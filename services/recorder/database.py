@@ -1,5 +1,6 @@
 """Connecting to the database, and saying in one line what is wrong with it."""
 
+import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -67,8 +68,9 @@ def database_url(settings: Settings) -> URL:
 
 
 def default_path() -> Path:
-    """Return the file of the default database: in the folder where the command runs."""
-    return Path("genrestream.db")
+    """Return the file of the default database, in the user's folder of data (XDG)."""
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local/share") / "genrestream" / "history.db"
 
 
 def shown(url: URL) -> str:
@@ -109,6 +111,8 @@ def _connect_sqlite(url: URL, *, write: bool) -> Engine:
             f"there is no database {url.database}: genrestream worker recorder makes it, and "
             "GENRESTREAM_DATABASE_URL names another one"
         )
+    if write and url.database == str(default_path()):
+        default_path().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", partial(_prepare_sqlite, write=write))
     event.listen(engine, "begin", partial(_begin_sqlite, write=write))

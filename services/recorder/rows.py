@@ -92,7 +92,7 @@ def _window_row(value: bytes | None, timestamp_ms: int) -> Row | None:
         )
     label = (prediction.now or prediction.window).label
     return {
-        "event_id": clean(prediction.event_id),
+        "event_id": _row_id(prediction.event_id, prediction.heard_at),
         "station_id": clean(prediction.stream_id),
         "model": clean(prediction.model.name),
         "began_ms": _moment(prediction.heard_at, timestamp_ms - 1000 * seconds),
@@ -102,6 +102,15 @@ def _window_row(value: bytes | None, timestamp_ms: int) -> Row | None:
         "level_dbfs": prediction.level_dbfs,
         "missing_chunks": whole(prediction.missing_chunks),
     }
+
+
+def _row_id(event_id: str, heard_at: str | None) -> str | None:
+    """Return the id of a row: of an event in all logs, not in one alone.
+
+    An event's id is its place in the log. A topic that is made anew, as by each start of the
+    embedded broker, begins at the same places with other events; the time tells them apart.
+    """
+    return clean(f"{event_id}@{heard_at}" if heard_at else event_id)
 
 
 def _content(prediction: GenrePrediction) -> str:
@@ -119,7 +128,7 @@ def _segment_row(value: bytes | None, timestamp_ms: int) -> Row:
     segment = decode_event(value, GenreSegment)
     ended = _moment(segment.ended_at, timestamp_ms)
     return {
-        "event_id": clean(segment.event_id),
+        "event_id": _row_id(segment.event_id, segment.began_at),
         "station_id": clean(segment.stream_id),
         "model": clean(segment.model.name),
         "label": clean(segment.label),
