@@ -104,7 +104,7 @@ def _window_row(value: bytes | None, timestamp_ms: int) -> Row | None:
     }
 
 
-def _row_id(event_id: str, heard_at: str | None) -> str | None:
+def _row_id(event_id: str, heard_at: str | None) -> Any:
     """Return the id of a row: of an event in all logs, not in one alone.
 
     An event's id is its place in the log. A topic that is made anew, as by each start of the
