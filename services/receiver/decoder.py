@@ -7,6 +7,7 @@ and its processor time, opens no addresses but those it is given, and is always 
 import asyncio
 import contextlib
 import os
+import re
 import resource
 import signal
 import time
@@ -28,13 +29,23 @@ _MEMORY_BYTES: Final = 1024**3
 _CPU_SECONDS: Final = 60
 _CPU_CHECK_SECONDS: Final = 20.0
 _STDERR_BYTES: Final = 2000
+#: As in ``Stream #0:0: Audio: mp3, 44100 Hz, stereo, fltp, 128 kb/s``.
+_SOUND: Final = re.compile(rb"Stream #0:\d+[^\n]*?: Audio: ([^,\n]+, \d+ Hz, [^,\n]+),")
 _END_SECONDS: Final = 3.0
 _OUTPUT: Final = (
     *("-map", "0:a:0", "-vn", "-sn", "-dn"),
     *("-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le"),
     *("-flush_packets", "0", "-f", "s16le", "pipe:1"),
 )
-_COMMON: Final = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-threads", "1")
+_COMMON: Final = (
+    "-hide_banner",
+    "-nostdin",
+    "-nostats",
+    "-loglevel",
+    "level+info",
+    "-threads",
+    "1",
+)
 #: Formats whose frames say all in the first few: ffmpeg need not look at 5 s of them.
 _QUICK: Final = ("-probesize", "65536", "-analyzeduration", "1000000")
 _NETWORK: Final = "http,https,tcp,tls,crypto,hls,rtp,udp,rtsp,rtmp,rtmps,srt"
@@ -46,19 +57,31 @@ def pipe_arguments(container: Container) -> list[str]:
     return [*_COMMON, "-protocol_whitelist", "pipe", *_QUICK, *demuxer, "-i", "pipe:0", *_OUTPUT]
 
 
-def address_arguments(url: str, headers: dict[str, str], user_agent: str) -> list[str]:
-    """Return ffmpeg's arguments for an address that it reads as a whole, or a sound card."""
+def address_arguments(url: str, user_agent: str) -> tuple[list[str], bytes]:
+    """Return ffmpeg's arguments for an address that it reads as a whole, or a sound card.
+
+    Returns
+    -------
+    The arguments, and what is written to its standard input: a script of its concat demuxer, so
+    that the address, which may hold a password, is on no command line.
+    """
     kind = scheme(url)
     if kind in DEVICE_SCHEMES:
-        return [*_COMMON, "-f", kind, "-i", url.partition(":")[2], *_OUTPUT]
-    options = ["-protocol_whitelist", _NETWORK]
+        return [*_COMMON, "-f", kind, "-i", url.partition(":")[2], *_OUTPUT], b""
+    options = {}
     if kind in ("http", "https"):
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        options += ["-user_agent", user_agent, *(["-headers", lines] if lines else [])]
-        options += ["-rw_timeout", "10000000"]
-    if kind == "rtsp":
-        options += ["-rtsp_transport", "tcp", "-timeout", "10000000"]
-    return [*_COMMON, *options, "-i", url, *_OUTPUT]
+        options = {"user_agent": user_agent, "rw_timeout": "10000000"}
+    if kind in ("rtsp", "rtsps"):
+        options = {"rtsp_transport": "tcp", "timeout": "10000000"}
+    lines = ["ffconcat version 1.0", f"file {_quoted(url)}"]
+    lines += [f"option {name} {_quoted(value)}" for name, value in options.items()]
+    script = ("-f", "concat", "-safe", "0", "-protocol_whitelist", f"pipe,{_NETWORK}")
+    return [*_COMMON, *script, "-i", "pipe:0", *_OUTPUT], ("\n".join(lines) + "\n").encode()
+
+
+def _quoted(text: str) -> str:
+    """Quote as ffmpeg's scripts do: no character but the quote itself means anything."""
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _limit_ourselves() -> None:
@@ -85,9 +108,16 @@ def require_ffmpeg() -> str:
 
 @dataclass
 class Decoder:
-    """A running decoder; made by `start_decoder`, ended by `close`."""
+    """A running decoder; made by `start_decoder`, ended by `close`.
+
+    Attributes
+    ----------
+    sound
+        Codec, rate and channels of what it decodes, once that is known.
+    """
 
     process: asyncio.subprocess.Process
+    sound: str = ""
     _errors: deque[bytes] = field(default_factory=lambda: deque(maxlen=20))
     _reading_errors: asyncio.Task[None] | None = None
     _limited: float = field(default_factory=time.monotonic)
@@ -140,11 +170,19 @@ class Decoder:
             soft = int(used) + _CPU_SECONDS
             resource.prlimit(self.process.pid, resource.RLIMIT_CPU, (soft, hard))
 
+    def faults(self) -> list[str]:
+        """Return the faults that it reported, without addresses."""
+        lines = b"".join(self._errors).decode(errors="replace").splitlines()
+        faults = [
+            line.rpartition("] ")[2].split()
+            for line in lines
+            if "[error] " in line or "[fatal] " in line
+        ]
+        return [" ".join("…" if "://" in w else w for w in words)[:200] for words in faults]
+
     def complaint(self) -> str:
-        """Return the last that it said, without addresses."""
-        lines = b"".join(self._errors).decode(errors="replace").strip().splitlines()
-        words = (lines[-1] if lines else "").split()
-        return " ".join("…" if "://" in word else word for word in words)[:200]
+        """Return the last fault that it reported, or nothing."""
+        return (self.faults() or [""])[-1]
 
     async def close(self) -> None:
         """Kill it, with all that it started, and reap it."""
@@ -162,6 +200,8 @@ class Decoder:
         assert self.process.stderr is not None
         while data := await self.process.stderr.read(_STDERR_BYTES):
             self._errors.append(data)
+            if not self.sound:
+                self.sound = _sound(b"".join(self._errors))
 
     async def settle(self) -> None:
         """Wait a moment for what it says at its end."""
@@ -196,6 +236,17 @@ async def start_process(command: Sequence[str], *, limited: bool = True) -> Deco
     decoder = Decoder(process)
     decoder._reading_errors = asyncio.create_task(decoder._collect_errors())
     return decoder
+
+
+def _sound(said: bytes) -> str:
+    """Return codec, rate and channels from what ffmpeg says.
+
+    >>> _sound(b"[info] Stream #0:0: Audio: aac (LC) (mp4a / 0x6134), 44100 Hz, stereo, fltp")
+    'aac (LC), 44100 Hz, stereo'
+    """
+    found = _SOUND.search(said)
+    words = found.group(1).decode(errors="replace") if found else ""
+    return re.sub(r" \([^()]*/ 0x[0-9A-Fa-f]+\)", "", words)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -36,6 +36,8 @@ CONNECT_SECONDS: Final = 8.0
 #: From the request to the end of the answer's head, however slowly it comes.
 HEAD_SECONDS: Final = 8.0
 _PLAYLIST_SECONDS: Final = 15.0
+#: A playlist or a segment of HLS, from the connection to its last byte.
+FETCH_SECONDS: Final = 20.0
 _MAX_HOPS: Final = 8
 _READ_BYTES: Final = 32 * 1024
 #: What a body is recognised by.
@@ -81,7 +83,7 @@ class Stream:
     start
         The first bytes of sound.
     hls_url
-        Where it is a playlist of HLS: what ffmpeg shall read.
+        Where it is a playlist of HLS: that of the cheapest variant.
     received
         Bytes so far.
     """
@@ -139,19 +141,19 @@ class Stream:
             parts += data
         self.start = bytes(parts)
 
-    async def read_whole(self) -> bytes:
-        """Return a body that is a playlist.
+    async def read_whole(self, limit: int = MAX_PLAYLIST_BYTES) -> bytes:
+        """Return a body that is a playlist, or a part of one.
 
         Raises
         ------
         SourceFailed
-            It is too long.
+            It has more bytes than the limit.
         """
         body = bytearray()
         while data := await self.read():
             body += data
-            if len(body) > MAX_PLAYLIST_BYTES:
-                raise failed("bad-playlist", f"it has more than {MAX_PLAYLIST_BYTES} bytes")
+            if len(body) > limit:
+                raise failed("bad-playlist", f"it, or a part of it, has more than {limit} bytes")
         return bytes(body)
 
 
@@ -178,6 +180,57 @@ async def open_stream(request: Request) -> AsyncIterator[Stream]:
         hops.append(without_secrets(url))
         url = following
     raise failed("redirect-loop", f"{_MAX_HOPS} times")
+
+
+async def fetch(request: Request, url: str, limit: int, span: tuple[int, int] | None) -> bytes:
+    """Return the body at an address that a server named, through redirects.
+
+    Parameters
+    ----------
+    request
+        Whose headers are sent, to its own host.
+    url
+        The address.
+    limit
+        Bytes at most.
+    span
+        First byte and number of bytes; the whole body without.
+
+    Raises
+    ------
+    SourceFailed
+        It does not come.
+    """
+    cookies = dict[str, tuple[str, ...]]()
+    wanted = {"Range": f"bytes={span[0]}-{sum(span) - 1}"} if span else {}
+    for _ in range(_MAX_HOPS):
+        _check_next(url)
+        async with _limit(FETCH_SECONDS):
+            stream, writer = await _ask(request, url, (), cookies, wanted)
+            try:
+                if not stream.head.redirects:
+                    body = await _body(stream, limit + (span[0] if span else 0))
+                    is_part = stream.head.status == 206 or not span
+                    return body if is_part or not span else body[span[0] : sum(span)]
+            finally:
+                _close(writer)
+        url = urljoin(url, stream.head.get("location"))
+    raise failed("redirect-loop", f"{_MAX_HOPS} times")
+
+
+async def _body(stream: Stream, limit: int) -> bytes:
+    if stream.head.status not in (200, 206):
+        raise SourceFailed(status_reason(stream.head.status))
+    encoding = stream.head.get("content-encoding").lower()
+    if encoding not in ("", "identity"):
+        raise failed("bad-answer", f"it is compressed as {encoding[:20]!r}, unasked")
+    if stream.start:
+        raw, stream.start = stream.start, b""
+        stream.start = stream._take(raw)
+    body = await stream.read_whole(limit)
+    if stream._left:
+        raise failed("connection-lost", "in the midst of a part")
+    return body
 
 
 def _close(writer: asyncio.StreamWriter) -> None:
@@ -237,13 +290,17 @@ async def _follow_playlist(stream: Stream) -> str | None:
 
 
 async def _ask(
-    request: Request, url: str, hops: tuple[str, ...], cookies: dict[str, tuple[str, ...]]
+    request: Request,
+    url: str,
+    hops: tuple[str, ...],
+    cookies: dict[str, tuple[str, ...]],
+    more: dict[str, str] | None = None,
 ) -> tuple[Stream, asyncio.StreamWriter]:
     reader, writer = await _connect(url)
     try:
         host = urlsplit(url).hostname or ""
         same = host == urlsplit(request.url).hostname
-        headers = request.headers if same else {}
+        headers = {**(request.headers if same else {}), **(more or {})}
         writer.write(request_bytes(url, headers, request.user_agent, cookies.get(host, ())))
         async with _limit(HEAD_SECONDS):
             head, rest = await _read_head(reader)

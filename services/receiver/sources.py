@@ -19,6 +19,7 @@ from services.receiver.decoder import (
 )
 from services.receiver.ogg_links import LinkSplitter, Piece
 from services.receiver.reasons import ReasonCode, SourceFailed, failed
+from services.receiver.source_hls import Hls
 from services.receiver.source_http import Request, Stream, default_user_agent, open_stream
 
 
@@ -146,16 +147,28 @@ async def _open(station: Station, source: Source, resources: AsyncExitStack) -> 
         container = _recognise(start, "")
         return lambda: _decode_bytes(_Continued(process, start), container, source, list)
     if kind not in HTTP_SCHEMES:
-        return lambda: _decode_address(station.url, station.headers, user_agent, source)
+        return lambda: _decode_address(station.url, user_agent, source)
     request = Request(station.url, station.headers, user_agent)
     stream = await resources.enter_async_context(open_stream(request))
     source.found = _describe(stream)
     if stream.hls_url:
-        source.found.container, url = "HLS", stream.hls_url
-        return lambda: _decode_address(url, station.headers, user_agent, source)
+        return await _open_hls(Hls(request, stream.hls_url), source)
     container = _recognise(stream.start, stream.head.get("content-type"))
     source.found.container = container.name
     return lambda: _decode_bytes(stream, container, source, lambda: _take_titles(stream, source))
+
+
+async def _open_hls(stream: Hls, source: Source) -> Run:
+    method = await stream.open()
+    if method:  # ffmpeg fetches the key; without our headers, which would be on its command line
+        source.found.container = f"HLS, encrypted by {method}"
+        return lambda: _decode_address(stream.url, stream.request.user_agent, source)
+    start = await stream.read()
+    container = _recognise(start, "")
+    source.found.container = f"HLS of {container.name}"
+    stream.feed(b"")
+    take = lambda: _take_titles(stream, source)  # noqa: E731
+    return lambda: _decode_bytes(_Continued(stream, start), container, source, take, stream)
 
 
 def _describe(stream: Stream) -> Found:
@@ -195,7 +208,7 @@ class _Continued:
         return start or await self.source.read()
 
 
-def _take_titles(stream: Stream, source: Source) -> list[str]:
+def _take_titles(stream: Stream | Hls, source: Source) -> list[str]:
     source.found.received = stream.received
     titles, stream.titles = stream.titles, []
     return titles
@@ -216,16 +229,16 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _decode_address(
-    url: str, headers: dict[str, str], user_agent: str, source: Source
-) -> None:
-    decoder = source.decoder = await start_decoder(address_arguments(url, headers, user_agent))
+async def _decode_address(url: str, user_agent: str, source: Source) -> None:
+    arguments, script = address_arguments(url, user_agent)
+    decoder = source.decoder = await start_decoder(arguments)
     try:
+        await decoder.write(script)
         decoder.end_input()
         await _pump(decoder, source)
         await decoder.settle()
         if decoder.complaint():
-            raise failed(reason_of_complaint(decoder.complaint()), decoder.complaint())
+            raise failed(reason_of_complaint("\n".join(decoder.faults())), decoder.complaint())
     finally:
         await decoder.close()
 
@@ -260,16 +273,31 @@ async def _pump(decoder: Decoder, source: Source) -> bool:
     any_came = False
     while samples := await decoder.read():
         any_came = True
+        source.found.sound = decoder.sound
         decoder._allow_processor_time()
         await source.put(samples)
     return any_came
 
 
+class Splitter(Protocol):
+    """Says where in some bytes a decoder of its own is needed."""
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Return the pieces."""
+
+    def take_title(self) -> str | None:
+        """Return a title that stood between them."""
+
+
 async def _decode_bytes(
-    stream: Bytes, container: Container, source: Source, take_titles: Callable[[], list[str]]
+    stream: Bytes,
+    container: Container,
+    source: Source,
+    take_titles: Callable[[], list[str]],
+    splitter: Splitter | None = None,
 ) -> None:
     """Decode bytes; a chain of Ogg streams by one decoder after the other."""
-    splitter = LinkSplitter() if container.is_ogg else None
+    splitter = LinkSplitter() if container.is_ogg else splitter
     feed = _Feed(stream, splitter, source, take_titles)
     arguments = pipe_arguments(container)
     while not feed.ended:
@@ -293,7 +321,7 @@ class _Feed:
     """Feeds a decoder until its link or the stream ends."""
 
     stream: Bytes
-    splitter: LinkSplitter | None
+    splitter: Splitter | None
     source: Source
     take_titles: Callable[[], list[str]]
     ended: bool = False
