@@ -44,6 +44,10 @@ test-kafka: $(VENV)/.dev ## The broker tests on Apache Kafka (KAFKA_BOOTSTRAP_SE
 test-faults: $(VENV)/.dev ## Kill, restart and pause workers and brokers under load, on both brokers
 	$(BIN)/python -m pytest -m faults --broker both tests/faults $(FAULTS)
 
+test-endurance: $(VENV)/.dev ## Joins to cold clusters and thirty kills, for an hour (ENDURANCE="--broker kafka")
+	$(BIN)/python -m tests.faults.endurance cold $(ENDURANCE)
+	$(BIN)/python -m tests.faults.endurance kills $(ENDURANCE)
+
 test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every way (needs ffmpeg)
 	$(BIN)/python -m pytest -m "radio or not radio" tests/receiver
 
