@@ -38,7 +38,7 @@ def document() -> str:
 
 def _row(row: Format) -> str:
     suffixes, types = (", ".join(f"`{x}`" for x in xs) for xs in (row.suffixes, row.media_types))
-    heard_by = "genrestream" if row.walk else "ffmpeg"
+    heard_by = "genrestream" if row.walk and not row.by_ffmpeg else "ffmpeg"
     codec = f"`{row.name}`" if row.written else ""
     return f"| {row.title} | {suffixes} | {types} | {heard_by} | {codec} |\n"
 

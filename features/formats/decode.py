@@ -77,7 +77,7 @@ def decode(
         raise UnsupportedAudio(
             f"content-type {kind[:40]!r} is not supported: use {known}, audio/L16 or audio/pcm"
         )
-    return _decode_container(io.BytesIO(data), max_seconds, allow_ffmpeg)
+    return _decode_container(io.BytesIO(data), max_seconds, allow_ffmpeg, of_message=True)
 
 
 def read_file(path: Path, *, max_seconds: float = MAX_FILE_SECONDS) -> Audio:
@@ -128,8 +128,11 @@ def mono_blocks(recording: Recording) -> Iterator[Samples]:
     return (check_samples(downmix(block)) for block in recording.blocks() if len(block))
 
 
-def _decode_container(file: BinaryIO, max_seconds: float, allow_ffmpeg: bool) -> Audio:
-    return _decode_flac(file, max_seconds) or _decode_parts(file, max_seconds, allow_ffmpeg)
+def _decode_container(
+    file: BinaryIO, max_seconds: float, allow_ffmpeg: bool, *, of_message: bool = False
+) -> Audio:
+    sound = _decode_flac(file, max_seconds)
+    return sound or _decode_parts(file, max_seconds, allow_ffmpeg, of_message=of_message)
 
 
 def _decode_flac(file: BinaryIO, max_seconds: float) -> Audio | None:
@@ -145,8 +148,12 @@ def _decode_flac(file: BinaryIO, max_seconds: float) -> Audio | None:
     return None if frames is None else Audio(check_samples(downmix(frames)), info.sample_rate)
 
 
-def _decode_parts(file: BinaryIO, max_seconds: float, allow_ffmpeg: bool) -> Audio:
-    with open_recording(file, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds) as recording:
+def _decode_parts(
+    file: BinaryIO, max_seconds: float, allow_ffmpeg: bool, *, of_message: bool
+) -> Audio:
+    with open_recording(
+        file, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds, of_message=of_message
+    ) as recording:
         samples = np.concatenate([downmix(block) for block in recording.blocks()])
         check_samples(samples)
         missing = recording.missing_seconds

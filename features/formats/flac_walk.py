@@ -5,7 +5,7 @@ Every frame says where it stands and carries a checksum, so that what is lost is
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from features.formats.flac import read_flac
 from features.formats.mpeg_walk import find_mpeg
 from features.formats.parts import UNKNOWN, Fault, Part, Survey
 from features.formats.signatures import other_container
-from features.formats.spliced import Piece, Source, read_at, size_of, splice
+from features.formats.spliced import Piece, Source, piece, read_at, size_of, splice
 
 _MAGIC: Final = b"fLaC"
 _LAST: Final = 0x80
@@ -31,6 +31,8 @@ _MAX_HEADER: Final = 16
 _TAIL: Final = 1 << 15
 #: Starts of frames that are tried as the end of one: some are found within its samples.
 _ENDS: Final = 4
+#: What looks like the start of a frame, at the end of a file, that is tried.
+_LAST_STARTS: Final = 64
 _BLOCK_SIZES: Final = {1: 192, **{n: 576 << n - 2 for n in range(2, 6)}} | {
     n: 256 << n - 8 for n in range(8, 16)
 }
@@ -83,8 +85,58 @@ def walk_flac(source: Source, position: int, end: int, survey: Survey) -> int:
     is_whole = position == 0 and stop == end == size_of(source)
     whole = source if is_whole else splice([Piece(source, position, stop - position)])
     samples = int.from_bytes(read_at(source, position, 26)[21:26]) & (1 << 36) - 1
+    there = _last_sample(whole) if samples else 0
+    if there > samples:
+        what = f"the head states {samples} samples, {there} are there: all are heard"
+        survey.faults.append(Fault(position, 0, what))
+        whole, samples = _without_length(whole), 0
     survey.parts.append(Part("flac", whole, position, samples or UNKNOWN))
     return stop
+
+
+def _last_sample(source: Source) -> int:
+    """Return where the last frame ends, in samples of a channel; 0 where it is not whole."""
+    head, size = read_head(source), size_of(source)
+    if head is None:
+        return 0
+    start = max(head.first_frame, size - _MAX_FRAME)
+    tail = read_at(source, start, size - start)
+    for place in reversed([found.start() for found in _SYNC.finditer(tail)][-_LAST_STARTS:]):
+        frame = _frame(tail, place, head)
+        if frame is None:
+            continue
+        data = head.bytes + tail[place:]
+        if read_flac(data, head.sample_rate, head.channels, frame[1]) is not None:
+            return sum(frame)
+    return 0
+
+
+def _without_length(source: Source) -> Source:
+    """Return a FLAC whose head does not state how long it is."""
+    head = read_head(source)
+    assert head, "its last frame was decoded by it"
+    info = head.stream_info
+    unstated = replace(
+        head, stream_info=info[:13] + bytes((info[13] & 0xF0,)) + bytes(4) + info[18:]
+    )
+    rest = Piece(source, head.first_frame, size_of(source) - head.first_frame)
+    return splice([piece(unstated.bytes), rest])
+
+
+def find_flac_frames(source: Source) -> int | None:
+    """Find where frames of a FLAC begin whose head is missing: two that are numbered in order."""
+    data = read_at(source, 0, _READ)
+    anonymous = _Head(bytes(2) + b"\0\1" + bytes(_STREAMINFO_BYTES - 4), 0)
+    before: tuple[int, int] | None = None
+    for found in _SYNC.finditer(data):
+        frame = _frame(data, found.start(), anonymous)
+        if frame is None:
+            continue
+        step = 1 if not data[found.start() + 1] & 1 else frame[1]
+        if before is not None and frame[0] == before[0] + step:
+            return before[1]
+        before = frame[0], found.start()
+    return None
 
 
 def read_head(source: Source) -> _Head | None:

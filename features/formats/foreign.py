@@ -48,8 +48,11 @@ class ForeignSound:
     def __init__(self, part: Part, ffmpeg: str) -> None:
         self._part = part
         self._file = _as_file(part.source)
-        stream = _probe(ffmpeg, self._file, part)
-        self.samplerate, self.channels = stream
+        try:
+            self.samplerate, self.channels = _probe(ffmpeg, self._file, part)
+        except CorruptAudio:
+            self._file.close()
+            raise
         self.frames = -1
         self._errors = _scratch()
         shape = ["-ac", str(self.channels), "-ar", str(self.samplerate), "-f", "f32le"]
@@ -88,8 +91,7 @@ def open_foreign(part: Part, *, allowed: bool) -> ForeignSound:
     CorruptAudio
         ffmpeg finds no audio in it.
     """
-    row = BY_NAME.get(part.format)
-    title = row.title if row else part.format
+    title = _title(part)
     if not allowed:
         raise UnsupportedAudio(
             f"{title} is decoded by ffmpeg alone, which a worker does not run on what comes from a "
@@ -105,14 +107,19 @@ def open_foreign(part: Part, *, allowed: bool) -> ForeignSound:
     return ForeignSound(part, ffmpeg)
 
 
+def _title(part: Part) -> str:
+    """Return what people call a part, with its encoding where that is not the usual one."""
+    row = BY_NAME.get(part.format)
+    title = row.title if row else part.format
+    return f"{title} with {part.encoding}" if part.encoding else title
+
+
 def _input(part: Part) -> list[str]:
-    demuxer = ["-f", part.demuxer] if part.demuxer else ["-format_whitelist", ",".join(_all())]
+    is_sure = part.demuxer and "," not in part.demuxer
+    names = part.demuxer or ",".join(DEMUXERS)
+    demuxer = ["-f", part.demuxer] if is_sure else ["-format_whitelist", names]
     head = ["-nostdin", "-hide_banner", "-v", "error", "-threads", "1", "-vn"]
     return [*head, "-protocol_whitelist", "file", *demuxer, "-i", "file:/dev/fd/0"]
-
-
-def _all() -> list[str]:
-    return sorted({*DEMUXERS, "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "aiff", "mp3"})
 
 
 def _as_file(source: Source) -> Any:
@@ -165,12 +172,32 @@ def _probe(ffmpeg: str, file: Any, part: Part) -> tuple[int, int]:
     text = errors.decode(errors="replace")
     found = _WORD.search(text)
     if found is None or found[1] == "none":
-        row = BY_NAME.get(part.format)
-        raise CorruptAudio(
-            f"ffmpeg finds no audio in this {row.title if row else part.format}: "
-            f"{_last_words(errors) or 'there is none'}"
-        )
+        raise CorruptAudio(f"ffmpeg finds no audio in this {_title(part)}: {_why(part, errors)}")
     return int(found[2]), _CHANNELS.get(found[3].strip(), 2)
+
+
+def _why(part: Part, errors: bytes) -> str:
+    """Say why there is none, in words of ours where we know it."""
+    words = _last_words(errors)
+    if "does not contain any stream" in words:
+        return "it has pictures alone, or nothing"
+    if part.format == "mp4" and not _holds(part.source, b"moov"):
+        return (
+            "its index (moov) is missing, so that nobody can read it: the recording was never "
+            "finished, or the download was cut off"
+        )
+    return words.removeprefix("file:/dev/fd/0: ") or "there is none"
+
+
+def _holds(source: Source, wanted: bytes) -> bool:
+    """Tell whether some bytes are in a file."""
+    size_of(source)
+    tail = b""
+    while data := source.read(_COPY):
+        if wanted in tail + data:
+            return True
+        tail = data[-len(wanted) :]
+    return False
 
 
 def _last_words(errors: bytes) -> str:

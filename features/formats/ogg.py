@@ -73,6 +73,10 @@ def walk_ogg(source: Source, position: int, end: int, survey: Survey) -> int:
         place = page.end
     if link.pages:
         _note_link(source, link, end, survey)
+    if link.pages and place < end and read_at(source, place, len(_MAGIC)) == _MAGIC:
+        stop = other_container(source, place + 1, end)
+        survey.faults.append(Fault(place, stop - place, "a page of Ogg that is cut off"))
+        place = stop
     return max(place, position + len(_MAGIC))
 
 

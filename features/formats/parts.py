@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from features.formats.spliced import Source
+from schemas.errors import AudioError
 
 Decoder = Literal["libsndfile", "flac frames", "ffmpeg"]
 
@@ -38,8 +39,12 @@ class Fault:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        lost = f", {self.seconds:.3g} s of audio" if self.seconds else ""
-        return f"{self.what}: {self.length} bytes at byte {self.position}{lost} left out"
+        where = f"at byte {self.position}"
+        lost = f"{self.seconds:.3g} s of audio" if self.seconds else ""
+        if not self.length:
+            return f"{self.what}, {where}" + (f": {lost} left out" if lost else "")
+        more = f", {lost}" if lost else ""
+        return f"{self.what}: {self.length} bytes {where}{more} left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,11 @@ class Part:
     decoder
         Which hears it.
     demuxer
-        What ffmpeg calls the container.
+        What ffmpeg calls the container; several that it may try, with commas.
+    seconds
+        How long it is, where that is known but not its rate; else 0.
+    encoding
+        What encoded the audio, in words, where that is not what the container usually holds.
     """
 
     format: str
@@ -71,6 +80,8 @@ class Part:
     tolerance: int = 0
     decoder: Decoder = "libsndfile"
     demuxer: str = ""
+    seconds: float = 0.0
+    encoding: str = ""
 
 
 @dataclass(slots=True)
@@ -83,10 +94,13 @@ class Survey:
         In the order of the file.
     faults
         What was left out.
+    refusal
+        What to say where no decoder hears what was not recognised.
     """
 
     parts: list[Part] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    refusal: AudioError | None = None
 
 
 #: Notes the parts of a container that begins at a place, and returns where it ends.

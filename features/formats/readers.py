@@ -1,6 +1,7 @@
 """Read the parts of a file one after the other, and compare what was heard with what is there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -8,13 +9,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from features.formats.audio import UNKNOWN_FRAMES, check_shape, frame_limit, too_long
+from features.formats.ffmpeg import ffmpeg_path
 from features.formats.flac_walk import FlacFrames
 from features.formats.foreign import ForeignSound, open_foreign
 from features.formats.parts import Fault, Part
 from features.formats.sound_file import corrupt, open_by_libsndfile
 from features.formats.spliced import size_of
 from features.formats.table import BY_NAME
-from schemas.errors import CorruptAudio
+from schemas.errors import AudioError, CorruptAudio
 
 Frames = NDArray[np.float32]
 
@@ -45,12 +47,28 @@ class PartReader:
         self.faults: list[Fault] = []
         self.heard = 0
         self._open(allow_ffmpeg)
-        sound: Any = self._sound
+        try:
+            self._check()
+        except AudioError:
+            self.close()
+            raise
+
+    def _check(self) -> None:
+        """Note what the part says of itself.
+
+        Raises
+        ------
+        UnsupportedAudio, AudioTooLong
+            That is out of range.
+        """
+        sound, part = self._sound, self._part
         self.sample_rate, self.channels = int(sound.samplerate), int(sound.channels)
         self.subtype = str(sound.subtype)
         check_shape(self.sample_rate, self.channels)
         self.claimed = int(sound.frames)
-        self._limit = frame_limit(self.sample_rate, self.channels, self.claimed, max_seconds)
+        if 0 < part.frames < self.claimed < UNKNOWN_FRAMES:
+            self.claimed = part.frames  # a header that states more than there is
+        self._limit = frame_limit(self.sample_rate, self.channels, self.claimed, self._max_seconds)
         row = BY_NAME.get(part.format)
         if row and row.length_stated and self._limit < self.claimed < UNKNOWN_FRAMES:
             raise too_long(self._limit, self.sample_rate)
@@ -75,6 +93,8 @@ class PartReader:
         """Frames that the bytes hold, as far as they say; else 0."""
         if self._part.frames > 0:
             return self._part.frames
+        if self._part.seconds:
+            return round(self._part.seconds * self.sample_rate)
         return self.claimed if 0 < self.claimed < UNKNOWN_FRAMES else 0
 
     def blocks(self) -> Iterator[Frames]:
@@ -95,7 +115,7 @@ class PartReader:
         missing = self.expected - self.heard - sum(round(f.seconds) for f in self.faults)
         if self.heard and not self.faults and missing > max(self._part.tolerance, 0):
             seconds = missing / self.sample_rate
-            what = f"the {self._part.format} breaks off after {self._seconds:.3f} s"
+            what = f"of the {self._part.format} {self._seconds:.3f} s were heard"
             self.faults.append(Fault(self._part.position, 0, what, seconds))
 
     @property
@@ -171,3 +191,26 @@ class PartReader:
             kept, skip = block[skip:], max(0, skip - len(block))
             if len(kept):
                 yield kept
+
+
+def open_part(part: Part, *, allow_ffmpeg: bool, max_seconds: float) -> PartReader:
+    """Open a part; what libsndfile does not know of a container that ffmpeg knows, by ffmpeg.
+
+    Raises
+    ------
+    AudioError
+        None can.
+    """
+    try:
+        return PartReader(part, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds)
+    except CorruptAudio as error:
+        failure = error
+        if part.decoder == "ffmpeg" or not part.demuxer or not (part.encoding or allow_ffmpeg):
+            raise
+        if not part.encoding and ffmpeg_path() is None:
+            raise
+    other = replace(part, decoder="ffmpeg")
+    try:
+        return PartReader(other, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds)
+    except CorruptAudio:
+        raise failure from None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.formats.audio import MAX_SECONDS, downmix
 from features.formats.flac_walk import as_integers
 from features.formats.parts import UNKNOWN, Fault, Part, Survey
-from features.formats.readers import Frames, PartReader
+from features.formats.readers import Frames, PartReader, open_part
 from features.formats.spliced import Source
 from features.formats.survey import survey
 from schemas.errors import AudioError, CorruptAudio
@@ -43,16 +43,24 @@ class Recording:
         self._waiting = iter(found.parts)
         self._reader = self._next_reader()
         if self._reader is None:
-            raise self._first_error or CorruptAudio("the container holds no audio frames")
+            raise self._error()
         self.sample_rate, self.channels = self._reader.sample_rate, self._reader.channels
         self.subtype = self._reader.subtype if len(found.parts) == 1 else "FLOAT"
         self._cancels: bool | None = None if self.channels == 2 else False
+
+    def _error(self) -> AudioError:
+        """Return why nothing is heard."""
+        return (
+            self._found.refusal
+            or self._first_error
+            or CorruptAudio("the container holds no audio frames")
+        )
 
     def _next_reader(self) -> PartReader | None:
         """Open the next part that can be; what cannot is left out, with the reason."""
         for part in self._waiting:
             try:
-                return PartReader(part, **self._options)
+                return open_part(part, **self._options)
             except CorruptAudio as error:
                 self._leave_out(part, error)
         return None
@@ -94,7 +102,7 @@ class Recording:
             self._reader.close()
             self._reader = self._next_reader()
         if not heard:
-            raise self._first_error or CorruptAudio("the container holds no audio frames")
+            raise self._error()
 
     def _converted(self, reader: PartReader) -> Iterator[Frames]:
         """Yield a part at the first part's rate and with its channels."""
@@ -164,7 +172,11 @@ def _cancels(block: Frames) -> bool | None:
 
 @contextmanager
 def open_recording(
-    source: Source, *, allow_ffmpeg: bool = True, max_seconds: float = MAX_SECONDS
+    source: Source,
+    *,
+    allow_ffmpeg: bool = True,
+    max_seconds: float = MAX_SECONDS,
+    of_message: bool = False,
 ) -> Iterator[Recording]:
     """Open a file to read all audio in it.
 
@@ -173,7 +185,8 @@ def open_recording(
     AudioError
         There is none that is known and decodes.
     """
-    recording = Recording(survey(source), allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds)
+    found = survey(source, allow_ffmpeg=allow_ffmpeg, of_message=of_message)
+    recording = Recording(found, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds)
     try:
         yield recording
     finally:

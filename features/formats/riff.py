@@ -4,6 +4,7 @@ A recorder that loses power leaves a size of 0 or one too small, a stream one to
 say what is there; libsndfile is given a header that says the same.
 """
 
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -23,10 +24,39 @@ _DS64_DATA: Final = slice(8, 16)
 #: A rest shorter than this behind the stated end is no audio that a recorder failed to count.
 _UNCOUNTED_SECONDS: Final = 0.5
 #: First four bytes of other containers, which look like the name of a chunk.
-_OTHERS: Final = (
+OTHERS: Final = (
     b"RIFF", b"RIFX", b"RF64", b"BW64", b"OggS", b"fLaC", b"FORM", b"caff", b"riff", b".snd"
 )  # fmt: skip
 _PCM: Final = (1, 3, 6, 7, 0xFFFE)
+#: Encodings that recorders and editors put into a WAV, by their number.
+_ENCODINGS: Final = {
+    0x0002: "ADPCM",
+    0x0011: "IMA ADPCM",
+    0x0028: "G.722",
+    0x0031: "GSM 6.10",
+    0x0042: "G.723.1",
+    0x0045: "G.726",
+    0x0050: "MPEG layer II",
+    0x0055: "MP3",
+    0x0083: "G.729",
+    0x00FF: "AAC",
+    0x0160: "WMA",
+    0x0161: "WMA",
+    0x0162: "WMA Pro",
+    0x0163: "WMA lossless",
+    0x028F: "G.722",
+    0x1600: "AAC",
+    0x1610: "HE-AAC",
+    0x2000: "AC-3",
+    0x2001: "DTS",
+    0x674F: "Vorbis",
+}
+#: Samples that a compressed encoding may have fewer than it states.
+_ENCODER_DELAY: Final = 4_608
+#: Chunks that follow others, to see where one begins.
+_USUAL: Final = re.compile(
+    rb"data|LIST|fact|fmt |JUNK|junk|id3 |ID3 |bext|cue |smpl|iXML|PEAK|_PMX"
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +69,7 @@ class _Chunks:
     data_size: int | None = None
     audio: list[tuple[int, int]] = field(default_factory=list)
     is_sound: bool = True
+    start: int = 0
     end: int = 0
 
     @property
@@ -52,15 +83,28 @@ class _Chunks:
         return int(struct.unpack_from(self.order + "I", self.format, 8)[0]) if self.format else 0
 
     @property
+    def tag(self) -> int:
+        """Number of the encoding."""
+        return int(struct.unpack_from(self.order + "H", self.format)[0]) if self.format else 0
+
+    @property
     def is_pcm(self) -> bool:
         """Whether every frame has so many bytes."""
-        return struct.unpack_from(self.order + "H", self.format)[0] in _PCM
+        return self.tag in _PCM
+
+    @property
+    def encoding(self) -> str:
+        """The encoding in words, where it is none of PCM."""
+        name = _ENCODINGS.get(self.tag, "")
+        return (
+            "" if self.tag in (0, *_PCM) else f"encoding {self.tag:#06x}" + (name and f" ({name})")
+        )
 
 
 def walk_riff(source: Source, position: int, end: int, survey: Survey) -> int:
     """Note the audio of a WAV; return where it ends."""
     head = read_at(source, position, _HEAD_BYTES)
-    chunks = _Chunks(">" if head.startswith(b"RIFX") else "<")
+    chunks = _Chunks(">" if head.startswith(b"RIFX") else "<", start=position)
     _read_chunks(source, position + _HEAD_BYTES, end, chunks, survey)
     length = sum(stop - start for start, stop in chunks.audio)
     frames = length // chunks.frame_bytes if chunks.frame_bytes and chunks.is_pcm else UNKNOWN
@@ -72,7 +116,13 @@ def walk_riff(source: Source, position: int, end: int, survey: Survey) -> int:
         pieces += [Piece(source, start, stop - start) for start, stop in chunks.audio]
     is_whole = len(pieces) == 1 and position == 0 and chunks.end == end
     whole = source if is_whole else splice(pieces)
-    survey.parts.append(Part("wav", whole, position, frames))
+    tolerance = 0 if chunks.is_pcm else _ENCODER_DELAY
+    encoding = chunks.encoding
+    survey.parts.append(
+        Part(
+            "wav", whole, position, frames, tolerance, demuxer=encoding and "wav", encoding=encoding
+        )
+    )
     return chunks.end
 
 
@@ -82,7 +132,7 @@ def _read_chunks(source: Source, position: int, end: int, chunks: _Chunks, surve
     while position + _CHUNK_BYTES <= end:
         name, size = struct.unpack(chunks.order + "4sI", read_at(source, position, _CHUNK_BYTES))
         content = position + _CHUNK_BYTES
-        if not _is_chunk(name) or name in _OTHERS:
+        if not _is_chunk(name) or name in OTHERS:
             break
         if name == b"data":
             content, size = content, _data_size(source, content, size, end, chunks, survey)
@@ -95,10 +145,25 @@ def _read_chunks(source: Source, position: int, end: int, chunks: _Chunks, surve
             chunks.fact = read_at(source, content, 4)
         elif content + size > end:
             break
-        position = content + size + (size & 1)
+        position = _behind(source, content + size, end, chunks)
         chunks.end = min(position, end)
     if not chunks.audio or not chunks.format:
         chunks.end = max(chunks.end, min(end, position + _CHUNK_BYTES))
+
+
+def _behind(source: Source, position: int, end: int, chunks: _Chunks) -> int:
+    """Return where the next chunk begins: at an even place, but for writers that forget that."""
+    padded = position + (position - chunks.start & 1)
+    if padded == position or padded >= end or _starts_chunk(source, padded):
+        return padded
+    if not _starts_chunk(source, position):
+        return padded
+    chunks.is_sound = False
+    return position
+
+
+def _starts_chunk(source: Source, position: int) -> bool:
+    return bool(_USUAL.match(read_at(source, position, 4)))
 
 
 def _is_chunk(name: bytes) -> bool:
@@ -140,7 +205,7 @@ def _goes_on(source: Source, position: int, end: int) -> bool:
     if position >= end or after_tag(source, position, end) == end:
         return True
     head = read_at(source, position, _CHUNK_BYTES)
-    if head.startswith((b"ID3", b"TAG", b"APETAGEX", *_OTHERS)):
+    if head.startswith((b"ID3", b"TAG", b"APETAGEX", *OTHERS)):
         return True
     name, size = head[:4], int.from_bytes(head[4:8], "little")
     return _is_chunk(name) and position + _CHUNK_BYTES + size <= end + 1

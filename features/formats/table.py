@@ -32,7 +32,9 @@ class Format:
     walk
         Module and function that finds what a file holds; none where ffmpeg hears it.
     demuxer
-        What ffmpeg calls it.
+        What ffmpeg calls it; several with commas, where the first bytes do not tell them apart.
+    by_ffmpeg
+        Whether ffmpeg decodes what the walk finds.
     written
         Container and encoding of libsndfile that messages are written in; none where they are not.
     """
@@ -45,6 +47,7 @@ class Format:
     length_stated: bool = False
     walk: str = ""
     demuxer: str = ""
+    by_ffmpeg: bool = False
     written: tuple[str, str] | None = None
 
 
@@ -61,6 +64,7 @@ FORMATS: Final = (
         ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"),
         (".wav", ".wave", ".bwf", ".rf64", ".bw64"),
         walk=_RIFF,
+        demuxer="wav",
         written=("WAV", "FLOAT"),
     ),
     Format(
@@ -90,7 +94,7 @@ FORMATS: Final = (
         "MP3 (MPEG layer III)",
         _LAYER % rb"\xe2\xe3\xf2\xf3\xfa\xfb",
         ("audio/mpeg", "audio/mp3"),
-        (".mp3",),
+        (".mp3", ".mpga"),
         length_stated=True,
         walk=_MPEG,
         written=("MP3", "MPEG_LAYER_III"),
@@ -111,8 +115,11 @@ FORMATS: Final = (
         ("audio/aiff", "audio/x-aiff"),
         (".aif", ".aiff", ".aifc"),
         walk="sized:walk_aiff",
+        demuxer="aiff",
     ),
-    Format("au", "AU", rb"\.snd", ("audio/basic",), (".au", ".snd"), walk="sized:walk_au"),
+    Format(
+        "au", "AU", rb"\.snd", ("audio/basic",), (".au", ".snd"), walk="sized:walk_au", demuxer="au"
+    ),
     Format(
         "caf",
         "Core Audio Format",
@@ -129,13 +136,14 @@ FORMATS: Final = (
         ("audio/x-w64",),
         (".w64",),
         walk="sized:walk_w64",
+        demuxer="w64",
     ),
     Format(
         "mp4",
         "MP4 (AAC, ALAC)",
         rb"[\0-\xff]{4}ftyp",
         ("audio/mp4", "audio/x-m4a", "audio/m4a", "video/mp4"),
-        (".m4a", ".mp4", ".m4b", ".3gp", ".mov"),
+        (".m4a", ".mp4", ".m4b", ".m4r", ".3gp", ".3ga", ".mov"),
         demuxer="mov",
     ),
     Format(
@@ -143,8 +151,18 @@ FORMATS: Final = (
         "AAC (ADTS)",
         rb"\xff[\xf0\xf1\xf8\xf9][\x40-\x7f\x80-\xbf\0-\x3f]",
         ("audio/aac", "audio/aacp", "audio/x-aac"),
-        (".aac",),
+        (".aac", ".aacp", ".adts"),
+        walk="adts:walk_adts",
+        by_ffmpeg=True,
         demuxer="aac",
+    ),
+    Format(
+        "latm",
+        "AAC (LATM, as in DAB+ and television)",
+        rb"\x56[\xe0-\xff][\0-\xff]",
+        ("audio/mp4a-latm",),
+        (".latm", ".loas"),
+        demuxer="loas",
     ),
     Format(
         "asf",
@@ -159,7 +177,7 @@ FORMATS: Final = (
         "WebM and Matroska",
         rb"\x1a\x45\xdf\xa3",
         ("audio/webm", "audio/x-matroska", "video/webm"),
-        (".webm", ".mka", ".mkv"),
+        (".webm", ".weba", ".mka", ".mkv"),
         demuxer="matroska",
     ),
     Format(
@@ -168,9 +186,17 @@ FORMATS: Final = (
     Format("ape", "Monkey's Audio", rb"MAC ", ("audio/x-ape",), (".ape",), demuxer="ape"),
     Format("wv", "WavPack", rb"wvpk", ("audio/x-wavpack",), (".wv",), demuxer="wv"),
     Format("tta", "True Audio", rb"TTA1", ("audio/x-tta",), (".tta",), demuxer="tta"),
-    Format("mpc", "Musepack", rb"MPCK|MP\+", ("audio/x-musepack",), (".mpc",), demuxer="mpc8"),
+    Format("mpc", "Musepack", rb"MPCK|MP\+", ("audio/x-musepack",), (".mpc",), demuxer="mpc,mpc8"),
     Format("dsf", "DSF", rb"DSD ", ("audio/x-dsf",), (".dsf",), demuxer="dsf"),
-    Format("amr", "AMR", rb"#!AMR", ("audio/amr",), (".amr", ".awb"), demuxer="amr"),
+    Format("dff", "DSDIFF", rb"FRM8[\0-\xff]{8}DSD ", ("audio/x-dff",), (".dff",), demuxer="iff"),
+    Format("svx", "8SVX", rb"FORM[\0-\xff]{4}(?:8SVX|16SV)", (), (".8svx",), demuxer="iff"),
+    Format("sph", "NIST Sphere", rb"NIST_1A\n", (), (".sph", ".nist"), demuxer="nistsphere"),
+    Format(
+        "ircam", "IRCAM", rb"\x64\xa3[\0-\x0f]\0|\0[\0-\x0f]\xa3\x64", (), (".sf",), demuxer="ircam"
+    ),
+    Format("tak", "TAK", rb"tBaK", ("audio/x-tak",), (".tak",), demuxer="tak"),
+    Format("shn", "Shorten", rb"ajkg", ("audio/x-shorten",), (".shn",), demuxer="shn"),
+    Format("amr", "AMR", rb"#!AMR", ("audio/amr",), (".amr", ".awb"), demuxer="amr,amrnb,amrwb"),
     Format("dts", "DTS", rb"\x7f\xfe\x80\x01", ("audio/vnd.dts",), (".dts",), demuxer="dts"),
     Format(
         "rm",
@@ -183,6 +209,7 @@ FORMATS: Final = (
     Format("voc", "Creative Voice", rb"Creative Voice File", (), (".voc",), demuxer="voc"),
     Format("flv", "Flash video", rb"FLV\x01", (), (".flv",), demuxer="flv"),
     Format("avi", "AVI", rb"RIFF[\0-\xff]{4}AVI ", (), (".avi",), demuxer="avi"),
+    Format("mpeg", "MPEG program stream", rb"\0\0\x01\xba", (), (".mpg", ".mpeg"), demuxer="mpeg"),
     Format(
         "ts", "MPEG transport stream", rb"\x47[\0-\xff]{187}\x47", (), (".ts",), demuxer="mpegts"
     ),
@@ -199,10 +226,17 @@ CONTAINER_TYPES: Final = frozenset(
 WRITTEN: Final[dict[str, tuple[str, str]]] = {
     row.name: row.written for row in FORMATS if row.written
 }
-#: What ffmpeg may try where no row fits. No playlists: those name other files.
-DEMUXERS: Final = tuple(sorted({row.demuxer for row in FORMATS if row.demuxer}))
-#: In errors and texts.
-HEARD_HERE: Final = tuple(row.title for row in FORMATS if row.walk)
+#: What ffmpeg may try where no row fits: no playlists, for those name other files; no pictures; and
+#: nothing that takes any bytes for audio.
+DEMUXERS: Final = (
+    "aa", "aac", "ac3", "adx", "aea", "aiff", "amr", "amrnb", "amrwb", "ape", "apc", "asf", "ast",
+    "au", "avi", "brstm", "caf", "dsf", "dts", "dtshd", "eac3", "flac", "flv", "gxf", "iff",
+    "ircam", "loas", "matroska,webm", "mlp", "mov,mp4,m4a,3gp,3g2,mj2", "mp3", "mpc", "mpc8",
+    "mpeg",
+    "mpegts", "mxf", "nistsphere", "nut", "nuv", "ogg", "oma", "pvf", "rm", "rso", "shn",
+    "sox", "swf", "tak", "truehd", "tta", "voc", "vqf", "w64", "wav", "wtv", "wv", "wve", "xa",
+    "xwma",
+)  # fmt: skip
 
 _SIGNATURES: Final = {row.name: re.compile(row.signature) for row in FORMATS}
 #: Containers that are told by their first bytes wherever they stand: what to look for, how far

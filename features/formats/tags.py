@@ -34,6 +34,8 @@ def after_tag(source: Source, position: int, end: int) -> int:
     length = 0
     if head.startswith(b"ID3"):
         length = id3v2_length(head)
+        if position + length > end:  # its size is wrong: what follows is looked for
+            length = min(length, _ID3_HEADER_BYTES)
     elif head.startswith(b"APETAGEX"):
         length = _ape_length(head)
     elif head.startswith(b"TAG"):
