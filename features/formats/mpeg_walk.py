@@ -5,7 +5,7 @@ there without a word, so it is given the frames alone, each kind of frames by it
 """
 
 import re
-from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,7 +20,7 @@ from features.formats.mpeg import (
 )
 from features.formats.parts import Fault, Part, Survey
 from features.formats.signatures import other_container
-from features.formats.spliced import Piece, Source, piece, read_at, splice
+from features.formats.spliced import Piece, Source, piece, read_at, size_of, splice
 from features.formats.tags import ICY_TITLE, after_tag
 
 _BLOCK: Final = 1 << 20
@@ -91,7 +91,6 @@ class _Window:
     def __init__(self, source: Source, end: int) -> None:
         self._source, self.end = source, end
         self._base, self._data = 0, b""
-        self._tags: list[int] = []
         self._free_searches = 0
         self._free_lengths: dict[tuple[int, int, int, int], int] = {}
 
@@ -106,7 +105,32 @@ class _Window:
     def _load(self, position: int) -> None:
         size = max(0, min(_BLOCK, self.end - position))
         self._base, self._data = position, read_at(self._source, position, size)
-        self._tags = [position + found.start() for found in _COUNTING_TAG.finditer(self._data)]
+
+    def frames(self, position: int) -> Iterator[tuple[int, Frame, int]]:
+        """Yield frames that touch each other, of the first one's kind: place, frame and length.
+
+        It ends before a counting tag that is not the first frame's: that begins another file. An
+        hour has 138,000 frames, so nothing is called for each of them that need not be.
+        """
+        first, kind = position, None
+        while True:
+            data, inside = self._data, position - self._base
+            if inside < 0 or inside + TAG_REACH > len(data):
+                self._load(position)
+                data, inside = self._data, 0
+            frame = parse_frame(data[inside : inside + HEADER_BYTES])
+            if frame is None or frame.kind != (kind or frame.kind):
+                return
+            length = frame.length or self.length(position, frame)
+            if not length or position + length > self.end:
+                return
+            if position != first:
+                begin = data[inside + HEADER_BYTES : inside + _TAG_PLACE + HEADER_BYTES]
+                if b"Xing" in begin or b"Info" in begin or b"VBRI" in begin:
+                    return
+            yield position, frame, length
+            kind = frame.kind
+            position += length
 
     def frame(self, position: int) -> Frame | None:
         """Return the frame at a place, if a header is there and all of it is in the file."""
@@ -135,12 +159,6 @@ class _Window:
             if following and not following.bit_rate and following.kind == frame.kind:
                 return found.start() - frame.padding
         return 0
-
-    def tagged(self, position: int) -> bool:
-        """Tell whether the frame at a place has a counting tag."""
-        self.at(position, TAG_REACH)
-        place = bisect_left(self._tags, position + HEADER_BYTES)
-        return place < len(self._tags) and self._tags[place] <= position + _TAG_PLACE
 
     def counting_tag(self, position: int) -> bytes:
         """Return the counting tag of the frame at a place, from its name on; nothing for none."""
@@ -205,16 +223,15 @@ def _follow(window: _Window, position: int) -> _Run:
     first = window.frame(position)
     assert first, "a confirmed frame is one"
     run = _Run(position, first, window.counting_tag(position))
-    kind, frame = first.kind, window.frame(position)
-    while frame and frame.kind == kind and (position == run.start or not window.tagged(position)):
-        run.last = position
+    length, before = 0, -1
+    for place, frame, size in window.frames(position):
+        position, length = place, size
         run.frames += 1
-        if position != run.start or not run.tag:
-            run.bit_rates.add(frame.bit_rate)
-        position += window.length(position, frame)
-        frame = window.frame(position)
-    run.end = position
-    run.pieces.append((run.start, position))
+        if frame.bit_rate != before and (place != run.start or not run.tag):
+            before = frame.bit_rate
+            run.bit_rates.add(before)
+    run.last, run.end = position, position + length
+    run.pieces.append((run.start, run.end))
     return run
 
 
@@ -228,7 +245,7 @@ def _go_on(window: _Window, source: Source, run: _Run, survey: Survey) -> int | 
             survey.faults.append(Fault(run.end, position - run.end, "a tag, a title or zeros"))
         return position
     rest = window.end - position
-    if rest < HEADER_BYTES or _is_cut_frame(window, position):
+    if rest < HEADER_BYTES or _is_cut_frame(window, position, run.frame):
         run.end = window.end
         return None
     limit = other_container(source, position, window.end) if rest > 0 else position
@@ -243,10 +260,12 @@ def _go_on(window: _Window, source: Source, run: _Run, survey: Survey) -> int | 
     return found
 
 
-def _is_cut_frame(window: _Window, position: int) -> bool:
-    """Tell whether the file ends within the frame here."""
+def _is_cut_frame(window: _Window, position: int, before: Frame) -> bool:
+    """Tell whether the file ends within the frame here, which is one more of its kind."""
     frame = parse_frame(window.at(position, HEADER_BYTES))
-    return frame is not None and 0 < window.end - position <= (frame.length or MAX_FRAME_BYTES)
+    if frame is None or (frame.kind, not frame.length) != (before.kind, not before.length):
+        return False
+    return 0 < window.end - position <= (frame.length or MAX_FRAME_BYTES)
 
 
 def _leave_out(window: _Window, run: _Run, found: int, survey: Survey) -> None:
@@ -277,7 +296,9 @@ def _part(source: Source, runs: list[_Run]) -> Part:
             pieces[0] = _without_first(source, first, pieces[0])
         head = read_at(source, first.start, HEADER_BYTES)
         pieces.insert(0, piece(counting_frame(head, frames)))
-    return Part(name, splice(pieces), first.start, frames * kind, _TOLERANCE * kind)
+    is_whole = len(pieces) == 1 and pieces[0] == Piece(source, 0, size_of(source))
+    whole = source if is_whole else splice(pieces)
+    return Part(name, whole, first.start, frames * kind, _TOLERANCE * kind)
 
 
 def _without_first(source: Source, run: _Run, piece: Piece) -> Piece:
