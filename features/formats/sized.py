@@ -70,8 +70,10 @@ def _chunks(source: Source, position: int, end: int, layout: _Layout) -> Iterato
     """Yield chunks as they are stated, up to another container, or one that goes beyond the end."""
     place, head = position + layout.head, layout.id_bytes + layout.size_bytes
     for _ in range(_MAX_CHUNKS):
+        if place + head > end:
+            return
         data = read_at(source, place, head)
-        if place + head > end or len(data) < head or not _is_name(data[:4]):
+        if len(data) < head or not _is_name(data[:4]):
             return
         size = int.from_bytes(data[layout.id_bytes :], layout.order, signed=layout is _CAF)
         size -= head if layout.size_counts_head else 0

@@ -6,7 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
+from typing import Final, Protocol
+
+#: A broken header can state more than 64 bits with a sign hold.
+_LAST_PLACE: Final = (1 << 62) - 1
 
 
 class Source(Protocol):
@@ -54,7 +57,9 @@ def size_of(source: Source) -> int:
 
 
 def read_at(source: Source, position: int, size: int) -> bytes:
-    """Read at most so many bytes from a place."""
+    """Read at most so many bytes from a place; none from one that no file can have."""
+    if position > _LAST_PLACE:
+        return b""
     source.seek(position)
     return source.read(size)
 

@@ -18,6 +18,7 @@ from services.console.synthesis import SAMPLE_RATE, synthesise_clip
 from services.kafka.clients import TopicReader, chunk_producer, send_chunk
 from services.kafka.topics import Topics
 from services.settings import Settings
+from terminal.progress import spinner
 
 #: So long without any prediction, and the demo gives up; a cold start compiles for half a minute.
 _PATIENCE_SECONDS = 180.0
@@ -139,5 +140,5 @@ async def demo(settings: Settings, files: Sequence[Path], json_lines: bool) -> N
         if not files:
             files = [write_clip(Path(folder))]
             stderr.print("no file given: a synthesised clip of 12 s is sent", style="dim")
-        with stderr.status("starting the broker and the services"):
+        with spinner("starting the broker and the services", stderr):
             await run_demo(settings, files, DemoOutput(show, show_refusal))

@@ -150,7 +150,8 @@ def _as_variable(value: Any) -> str:
 def start_worker(service: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a worker process, which writes its log to our stderr."""
     return subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-        [sys.executable, "-m", "services.cli", "worker", service],
+        # -P: what lies in the current folder, such as faust.py or features/, is not imported
+        [sys.executable, "-P", "-m", "services.cli", "worker", service],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,

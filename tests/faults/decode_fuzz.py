@@ -145,6 +145,8 @@ def try_one(name: str, data: bytes, there: list[bytes], ffmpeg: str) -> Outcome:
         heard, words = audio.seconds, "; ".join(audio.notes)
     except AudioError as error:
         words = str(error)
+    except Exception as error:  # whatever it is, a worker would end by it
+        return Outcome(f"{name} {error!r}", None, len(there) * _SECONDS, "", 0.0)
     spent = time.process_time() - start
     whole = len(there) * _SECONDS
     if not words and abs(whole - (heard or 0.0)) > TOLERANCE_SECONDS:
