@@ -70,7 +70,7 @@ test-history: $(VENV)/.dev ## History and messages with PostgreSQL and mosquitto
 	command -v mosquitto >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && apt-get install -qq -y postgresql mosquitto; } || \
 		echo "no PostgreSQL or mosquitto: the tests that need them are skipped"
-	$(BIN)/python -m pytest -m history -rs tests/history tests/recorder tests/notifier
+	$(BIN)/python -m pytest -m history -rs $(HISTORY) tests/history tests/recorder tests/notifier
 
 picture: $(VENV)/.dev ## Take the picture of the page in the README again (needs chromium)
 	$(PIP) install --quiet --constraint constraints.txt playwright

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 
 FAULT_SCALE = {"streams": 10, "seconds": 12.0, "faults": 4, "seed": 0}
+#: Of the test that compares a database with the log; the full size is 60, 6 and 10.
+HISTORY_SCALE = {"stations": 10, "hours": 0.5, "kills": 1}
 BROKERS = ("embedded", "kafka")
 
 
@@ -28,13 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="what the broker tests run on: the embedded broker, Apache Kafka, or both in turn",
     )
-    for name, default in FAULT_SCALE.items():
-        parser.addoption(
-            f"--fault-{name}",
-            type=type(default),
-            default=default,
-            help=f"{name} of the fault tests (default {default})",
-        )
+    for suite, scale in (("fault", FAULT_SCALE), ("history", HISTORY_SCALE)):
+        for name, default in scale.items():
+            parser.addoption(
+                f"--{suite}-{name}",
+                type=type(default),
+                default=default,
+                help=f"{name} of the {suite} tests (default {default})",
+            )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

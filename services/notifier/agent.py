@@ -11,21 +11,31 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from schemas.errors import InputError, SettingsError
-from services.kafka.clients import reading
+from services.kafka.clients import TopicReader, reading
 from services.kafka.group_consumer import Batch, GroupConsumer, group_consumer
 from services.kafka.groups import notifier_group
 from services.kafka.topics import Topics, admin_client
 from services.notifier.deciding import Notification
 from services.notifier.deciding_batch import Decider
 from services.notifier.delivery import Refused, Unreachable, backoff, deliver
-from services.notifier.memory import Due, Entry, due_key, encode, replay
+from services.notifier.memory import (
+    SINCE_KEY,
+    Due,
+    Entry,
+    Remembered,
+    due_key,
+    encode,
+    replay,
+)
 from services.notifier.rules import Channel, Rules, load_rules
 from services.observing.service_metrics import ServiceMetrics, ServiceState
 from services.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MAX_RECORDS: Final = 2_000
+MAX_RECORDS: Final = 500
+#: Notifications that wait for their channels; each has some 500 bytes.
+MAX_WAITING: Final = 2_000
 #: A batch whose last message is younger has caught up with the log.
 _CAUGHT_UP_MS: Final = 5_000
 
@@ -57,10 +67,15 @@ class Memory:
         self._producer = producer
         self._topic = topic
 
-    async def save(self, key: str, entry: Entry | None) -> None:
-        """Write a record, and wait until it is there; ``None`` removes the key."""
-        value = None if entry is None else encode(entry)
-        await self._producer.send_and_wait(self._topic, value, key=key.encode())
+    async def save(self, *entries: tuple[str, Entry | None]) -> None:
+        """Write records in their order, and wait until all are there; ``None`` removes a key."""
+        futures = [
+            await self._producer.send(
+                self._topic, None if entry is None else encode(entry), key=key.encode()
+            )
+            for key, entry in entries
+        ]
+        await asyncio.gather(*futures)
 
 
 def source(partition: Any) -> str:
@@ -70,7 +85,10 @@ def source(partition: Any) -> str:
 
 @dataclass
 class Outbox:
-    """Delivers what is due: a queue a channel, so that one that is down holds up no other."""
+    """Delivers what is due: a queue a channel, so that one that is down holds up no other.
+
+    When `MAX_WAITING` wait in all, the notifier takes no more messages: they wait in Kafka.
+    """
 
     channels: dict[str, Channel]
     memory: Memory
@@ -79,6 +97,11 @@ class Outbox:
     owned: Callable[[], frozenset[str]]
     waiting: dict[str, Due] = field(default_factory=dict)
     _queues: dict[str, asyncio.Queue[Due]] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that no more may come."""
+        return len(self.waiting) >= MAX_WAITING
 
     def add(self, due: Due) -> None:
         """Queue a notification, once."""
@@ -99,7 +122,7 @@ class Outbox:
         while True:
             due = await self._queue(channel.name).get()
             if await self._deliver(channel, due):
-                await self.memory.save(due_key(due), None)
+                await self.memory.save((due_key(due), None))
             self.waiting.pop(due_key(due), None)
 
     async def _deliver(self, channel: Channel, due: Due) -> bool:
@@ -143,7 +166,7 @@ class Notifier:
     async def run(self) -> None:
         """Decide on batches, for ever."""
         while True:
-            batch = await self.consumer.poll(MAX_RECORDS)
+            batch = await self._next()
             self.state.polled = time.monotonic()
             self.state.is_assigned = self.consumer.is_assigned
             if self.consumer.assignment != self._assignment:
@@ -151,6 +174,17 @@ class Notifier:
                 self.decider.owned = frozenset(map(source, self._assignment))
                 await self.reload()
             await self._take(batch)
+
+    async def _next(self) -> Batch:
+        """Return the next messages; none while channels have too much to deliver."""
+        if not self.outbox.is_full:
+            self.state.trouble = None
+            return await self.consumer.poll(MAX_RECORDS)
+        if self.state.trouble is None:
+            self.state.trouble = f"{MAX_WAITING} notifications wait for channels that are down"
+            logger.error("%s: messages wait in Kafka, nothing is lost", self.state.trouble)
+        await self.consumer.rest()
+        return {}
 
     async def _take(self, batch: Batch) -> None:
         found: list[tuple[Notification, str]] = []
@@ -160,6 +194,8 @@ class Notifier:
                 newest = max(newest, record.timestamp)
                 decided = await self._decide(partition, record)
                 found += [(notification, source(partition)) for notification in decided]
+        if self.outbox.is_full:
+            return
         if not batch or time.time() * 1000 - newest < _CAUGHT_UP_MS:
             found += self.decider.pass_time()
         await self._save(found)
@@ -183,10 +219,8 @@ class Notifier:
             for notification, place in found
             for channel in rules[notification.rule].send
         ]
-        for one in due:
-            await self.memory.save(due_key(one), Entry(due=one))
-        for key in sorted(self.decider.changed):
-            await self.memory.save(key, Entry(state=self.decider.states[key]))
+        states = [(key, Entry(state=self.decider.states[key])) for key in self.decider.changed]
+        await self.memory.save(*((due_key(one), Entry(due=one)) for one in due), *sorted(states))
         self.decider.changed.clear()
         for notification, _ in found:
             self.metrics.decided.labels(notification.rule, notification.kind).inc()
@@ -224,23 +258,47 @@ async def notify(settings: Settings) -> None:
             await _reload(settings, topics, decider, outbox)
 
         notifier = Notifier(consumer, decider, outbox, memory, rules, kinds, metrics, state, reload)
-        await asyncio.gather(outbox.run(), notifier.run())
+        async with reading(settings, [topics.stations], from_beginning=True) as stations:
+            async for record in stations.messages_so_far():
+                _announce(decider, record)
+            decider.since_ms = await _begin(settings, topics, memory)
+            await asyncio.gather(outbox.run(), notifier.run(), _follow(stations, decider))
+
+
+async def _begin(settings: Settings, topics: Topics, memory: Memory) -> int:
+    """Return when the first notifier started, in ms since 1970: now, if we are that one."""
+    found = await _remembered(settings, topics)
+    if found.since_ms is not None:
+        return found.since_ms
+    since_ms = 0 if found.states else round(time.time() * 1000)  # 0: one of an older release
+    await memory.save((SINCE_KEY, Entry(since_ms=since_ms)))
+    return since_ms
+
+
+async def _follow(stations: TopicReader, decider: Decider) -> None:
+    """Take in tags and zones as they change."""
+    async for record in stations.messages():
+        _announce(decider, record)
+
+
+def _announce(decider: Decider, record: Any) -> None:
+    try:
+        decider.announce((record.key or b"").decode(errors="replace"), record.value)
+    except InputError as error:
+        logger.warning("a station is left out: %s", error)
 
 
 async def _reload(settings: Settings, topics: Topics, decider: Decider, outbox: Outbox) -> None:
-    """Read stations and what was saved, by us or by who had these partitions before."""
-    async with reading(settings, [topics.stations], from_beginning=True) as reader:
-        async for record in reader.messages_so_far():
-            try:
-                decider.take("stations", record.value, record.timestamp)
-            except InputError as error:
-                logger.warning("a station is left out: %s", error)
-    async with reading(settings, [topics.notified], from_beginning=True) as reader:
-        records = [((r.key or b"").decode(), r.value) async for r in reader.messages_so_far()]
-    states, due = replay(records)
-    decider.restore(states)
-    for one in due.values():
+    """Read what was saved, by us or by who had these partitions before."""
+    found = await _remembered(settings, topics)
+    decider.restore(found.states)
+    for one in found.due.values():
         outbox.add(one)
+
+
+async def _remembered(settings: Settings, topics: Topics) -> Remembered:
+    async with reading(settings, [topics.notified], from_beginning=True) as reader:
+        return replay([((r.key or b"").decode(), r.value) async for r in reader.messages_so_far()])
 
 
 async def create_memory(settings: Settings, name: str) -> None:

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from services.notifier.rules import ENDS, Rule
+
+_UTC: Final = ZoneInfo("UTC")
 
 
 class State(Struct, frozen=True):
@@ -91,27 +94,41 @@ class Observation:
 Decision = tuple[State, list[Notification]]
 
 
-def observe(rule: Rule, station: str, state: State, seen: Observation, zone: ZoneInfo) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What decides beside a rule.
+
+    Attributes
+    ----------
+    zone
+        Of the station, for quiet hours.
+    since_ms
+        What is decided of earlier times is not sent, and waits: notifiers were not there yet.
+    """
+
+    zone: ZoneInfo = _UTC
+    since_ms: int = 0
+
+
+def observe(rule: Rule, station: str, state: State, seen: Observation, terms: Terms) -> Decision:
     """Take in an observation: first what the time until then makes due, then itself."""
     if rule.watches != seen.watches or seen.at_ms < state.seen_ms:
         return state, []
     if rule.watches == "segment" or (rule.watches == "event" and rule.value not in ENDS):
-        return _momentary(rule, station, state, seen, zone)
-    state, before = pass_time(rule, station, state, seen.at_ms, zone)
+        return _momentary(rule, station, state, seen, terms)
+    state, before = pass_time(rule, station, state, seen.at_ms, terms)
     state = _apply(rule, state, seen)
-    state, after = pass_time(rule, station, state, seen.at_ms, zone)
+    state, after = pass_time(rule, station, state, seen.at_ms, terms)
     return state, before + after
 
 
-def _momentary(
-    rule: Rule, station: str, state: State, seen: Observation, zone: ZoneInfo
-) -> Decision:
+def _momentary(rule: Rule, station: str, state: State, seen: Observation, terms: Terms) -> Decision:
     """Tell of something that is over at once: it has no recovery."""
     known = seen.at_ms == state.seen_ms and seen.event_id == state.cause
     if seen.value != rule.value or seen.seconds < rule.holds_seconds or known:
         return state, []
     state = replace(state, seen_ms=seen.at_ms, cause=seen.event_id)
-    if not _may_send(rule, state, seen.at_ms, zone):
+    if not _may_send(rule, state, seen.at_ms, terms):
         return state, []
     sent = _notification(rule, station, "alarm", seen.event_id, seen.at_ms, seen.at_ms)
     return replace(state, sent_ms=seen.at_ms), [sent]
@@ -130,11 +147,11 @@ def _apply(rule: Rule, state: State, seen: Observation) -> State:
     return state if state.clear_ms is not None else replace(state, clear_ms=seen.at_ms)
 
 
-def pass_time(rule: Rule, station: str, state: State, now_ms: int, zone: ZoneInfo) -> Decision:
+def pass_time(rule: Rule, station: str, state: State, now_ms: int, terms: Terms) -> Decision:
     """Raise what has held for long enough, and end what has been over for long enough."""
     if state.alarm is None and state.holds_ms is not None:
         due = now_ms - state.holds_ms >= 1000 * rule.holds_seconds
-        if due and _may_send(rule, state, now_ms, zone):
+        if due and _may_send(rule, state, now_ms, terms):
             sent = _notification(rule, station, "alarm", state.cause, now_ms, state.holds_ms)
             return replace(state, alarm=sent.id, sent_ms=now_ms), [sent]
     if state.alarm is None or state.clear_ms is None:
@@ -153,11 +170,13 @@ def _recover(rule: Rule, station: str, state: State, now_ms: int, clear_ms: int)
     return over, [replace(made, alarm_id=alarm)]
 
 
-def _may_send(rule: Rule, state: State, now_ms: int, zone: ZoneInfo) -> bool:
+def _may_send(rule: Rule, state: State, now_ms: int, terms: Terms) -> bool:
     """Tell whether neither cooldown nor quiet hours forbid an alarm; it waits until they end."""
+    if now_ms < terms.since_ms:
+        return False
     if state.sent_ms is not None and now_ms - state.sent_ms < 1000 * rule.cooldown_seconds:
         return False
-    return rule.quiet is None or not _is_quiet(rule.quiet, now_ms, zone)
+    return rule.quiet is None or not _is_quiet(rule.quiet, now_ms, terms.zone)
 
 
 def _is_quiet(quiet: tuple[int, int], now_ms: int, zone: ZoneInfo) -> bool:

@@ -16,7 +16,14 @@ from schemas import (
     to_milliseconds,
 )
 from schemas.errors import MessageError
-from services.notifier.deciding import Notification, Observation, State, observe, pass_time
+from services.notifier.deciding import (
+    Notification,
+    Observation,
+    State,
+    Terms,
+    observe,
+    pass_time,
+)
 from services.notifier.memory import state_key
 from services.notifier.rules import Rule, Rules
 
@@ -37,6 +44,8 @@ class Decider:
         Keys of states that are not saved yet.
     owned
         Topics and partitions that are ours: the clock moves no other states.
+    since_ms
+        When the first notifier of the group started: what was over by then is no alarm.
     """
 
     rules: Rules
@@ -44,6 +53,7 @@ class Decider:
     stations: dict[str, Station] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     owned: frozenset[str] = frozenset()
+    since_ms: int = 0
     _pending: dict[str, tuple[Rule, str]] = field(default_factory=dict)
 
     def restore(self, states: Mapping[str, State]) -> None:
@@ -53,6 +63,19 @@ class Decider:
             for key in states:
                 if key.startswith(state_key(rule.name, "")):
                     self._pending[key] = (rule, key.removeprefix(state_key(rule.name, "")))
+
+    def announce(self, station_id: str, value: bytes | None) -> None:
+        """Take in a station, or its removal.
+
+        Raises
+        ------
+        MessageError
+            It is none.
+        """
+        if value is None:
+            self.stations.pop(station_id, None)
+        else:
+            self.stations[station_id] = decode_event(value, Station)
 
     def take(
         self, kind: str, value: bytes | None, timestamp_ms: int, source: str = ""
@@ -64,11 +87,6 @@ class Decider:
         MessageError
             It is none.
         """
-        if kind == "stations":
-            if value is not None:
-                station = decode_event(value, Station)
-                self.stations[station.id] = station
-            return []
         station_id, seen = _observation(kind, value, timestamp_ms)
         if seen is None:
             return []
@@ -86,7 +104,7 @@ class Decider:
         key = state_key(rule.name, station_id)
         self._pending[key] = (rule, station_id)
         before = replace(self.states.get(key, State()), source=source)
-        return self._keep(key, *observe(rule, station_id, before, seen, self._zone(station_id)))
+        return self._keep(key, *observe(rule, station_id, before, seen, self._terms(station_id)))
 
     def pass_time(self, now_ms: int | None = None) -> list[tuple[Notification, str]]:
         """Raise and end what is due by the clock: events alone, for labels go by what was heard."""
@@ -96,7 +114,7 @@ class Decider:
             state = self.states.get(key, State())
             if rule.watches != "event" or state.holds_ms is None or state.source not in self.owned:
                 continue
-            decision = pass_time(rule, station_id, state, now_ms, self._zone(station_id))
+            decision = pass_time(rule, station_id, state, now_ms, self._terms(station_id))
             found += [(sent, state.source) for sent in self._keep(key, *decision)]
         return found
 
@@ -116,12 +134,16 @@ class Decider:
         station = self.stations.get(station_id)
         return station.tags if station else ()
 
-    def _zone(self, station_id: str) -> ZoneInfo:
+    def _terms(self, station_id: str) -> Terms:
         station = self.stations.get(station_id)
-        try:
-            return ZoneInfo(station.timezone if station else "UTC")
-        except (KeyError, ValueError, OSError):
-            return ZoneInfo("UTC")
+        return Terms(_zone(station.timezone if station else "UTC"), self.since_ms)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def _observation(

@@ -6,6 +6,8 @@ be delivered again, with the same id.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -22,10 +24,24 @@ class Due(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """A record's value: one of both."""
+    """A record's value: one of these."""
 
     state: State | None = None
     due: Due | None = None
+    since_ms: int | None = None
+
+
+#: Key of when the first notifier started.
+SINCE_KEY: Final = "since"
+
+
+@dataclass
+class Remembered:
+    """What the topic holds: states and what is due, by key, and when the first notifier started."""
+
+    states: dict[str, State] = field(default_factory=dict)
+    due: dict[str, Due] = field(default_factory=dict)
+    since_ms: int | None = None
 
 
 def state_key(rule: str, station: str) -> str:
@@ -43,19 +59,20 @@ def encode(entry: Entry) -> bytes:
     return msgspec.json.encode(entry)
 
 
-def replay(records: Iterable[tuple[str, bytes | None]]) -> tuple[dict[str, State], dict[str, Due]]:
-    """Read the topic from its beginning: states and what is due, by key."""
-    states: dict[str, State] = {}
-    due: dict[str, Due] = {}
+def replay(records: Iterable[tuple[str, bytes | None]]) -> Remembered:
+    """Read the topic from its beginning."""
+    found = Remembered()
     for key, value in records:
         entry = _decode(value)
         if entry.state:
-            states[key] = entry.state
+            found.states[key] = entry.state
         elif entry.due:
-            due[key] = entry.due
-        else:
-            due.pop(key, None)
-    return states, due
+            found.due[key] = entry.due
+        elif entry.since_ms is None:
+            found.due.pop(key, None)
+        elif found.since_ms is None:
+            found.since_ms = entry.since_ms
+    return found
 
 
 def _decode(value: bytes | None) -> Entry:

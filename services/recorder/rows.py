@@ -301,6 +301,14 @@ def spans(windows: Iterable[Row], length_ms: int) -> dict[SpanKey, Span]:
     return found
 
 
+def hours_of(minutes: Mapping[SpanKey, Span]) -> dict[SpanKey, Span]:
+    """Sum up minutes by the hour."""
+    found: dict[SpanKey, Span] = {}
+    for (station_id, model, began), span in minutes.items():
+        found.setdefault((station_id, model, began - began % HOUR), Span()).add(span)
+    return found
+
+
 def parts(began_ms: int, seconds: float, length_ms: int) -> list[tuple[int, float]]:
     """Cut a stretch of time at the borders of spans.
 

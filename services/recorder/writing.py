@@ -6,14 +6,14 @@ as the rows of ``windows`` are kept. They are deleted after a while, and a minut
 sealed: windows that come for it later are not counted, for they may have been counted before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Table, cast, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.recorder.rows import HOUR, MINUTE, Row, Rows, Span, SpanKey, spans
+from services.recorder.rows import MINUTE, Row, Rows, Span, SpanKey, hours_of, spans
 from services.recorder.tables import (
     HOURS,
     MINUTES,
@@ -68,9 +68,22 @@ def write(connection: Connection, rows: Rows, now_ms: int, sealed_before_ms: int
     ):
         _upsert(connection, table, [found[key] | stamp for key in sorted(found)])
     new = _insert_windows(connection, [rows.windows[key] | stamp for key in sorted(rows.windows)])
-    sealed = _add_to_minutes(connection, new, now_ms, sealed_before_ms)
-    _merge(connection, HOURS, _hours(new, sealed), now_ms)
+    sealed = _add_to_sums(connection, new, now_ms, sealed_before_ms)
     return Written(len(new), sum(_minute(row) in sealed for row in new))
+
+
+def _upsert(connection: Connection, table: Table, rows: list[Row]) -> None:
+    statement = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    _execute(connection, statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
+
+
+def _insert_windows(connection: Connection, rows: list[Row]) -> list[Row]:
+    """Insert windows; return those that were not there."""
+    statement = _insert(connection, WINDOWS).on_conflict_do_nothing().returning(WINDOWS.c.event_id)
+    new = set(_execute(connection, statement, rows))
+    return [row for row in rows if row["event_id"] in new]
 
 
 def _insert(connection: Connection, table: Table) -> Any:
@@ -78,32 +91,24 @@ def _insert(connection: Connection, table: Table) -> Any:
     return dialects[connection.dialect.name].insert(table)
 
 
-def _upsert(connection: Connection, table: Table, rows: list[Row]) -> None:
-    if not rows:
-        return
-    statement = _insert(connection, table)
-    keys = [column.name for column in table.primary_key]
-    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
+def _execute(connection: Connection, statement: Any, rows: list[Row]) -> Sequence[Any]:
+    """Insert rows, and return the first column of what the statement returns.
 
-
-def _insert_windows(connection: Connection, rows: list[Row]) -> list[Row]:
-    """Insert windows; return those that were not there."""
+    PostgreSQL gets an array a column: a statement a row takes thrice as long.
+    """
     if not rows:
-        return []
-    statement = _insert(connection, WINDOWS)
+        return ()
     if connection.dialect.name == "postgresql":
-        values = select(*(_unnested(column, rows) for column in WINDOWS.columns))
-        statement, rows_of_statement = statement.from_select(list(WINDOWS.columns), values), None
+        columns = list(statement.table.columns)
+        values = select(*(_unnested(column, rows) for column in columns))
+        found = connection.execute(statement.from_select(columns, values))
     else:
-        rows_of_statement = rows
-    statement = statement.on_conflict_do_nothing().returning(WINDOWS.c.event_id)
-    new = set(connection.execute(statement, rows_of_statement).scalars())
-    return [row for row in rows if row["event_id"] in new]
+        found = connection.execute(statement, rows)
+    return found.scalars().all() if found.returns_rows else ()
 
 
 def _unnested(column: Column[Any], rows: list[Row]) -> Any:
-    """Return a column as one array: psycopg takes thrice as long for a parameter a value."""
+    """Return a column of rows as one array, taken apart by the database."""
     values = [row[column.name] for row in rows]
     return func.unnest(cast(values, postgresql.ARRAY(column.type))).label(column.name)
 
@@ -112,19 +117,16 @@ def _minute(row: Row) -> SpanKey:
     return row["station_id"], row["model"], row["began_ms"] - row["began_ms"] % MINUTE
 
 
-def _add_to_minutes(
+def _add_to_sums(
     connection: Connection, windows: list[Row], now_ms: int, sealed_before_ms: int
 ) -> set[SpanKey]:
-    """Add windows to their minutes; return the minutes that are sealed."""
+    """Add windows to their minutes and hours; return the minutes that are sealed."""
     keys = {_minute(row) for row in windows}
     sealed = _sealed(connection, keys, sealed_before_ms) if sealed_before_ms else set()
-    open_windows = [row for row in windows if _minute(row) not in sealed]
-    _merge(connection, MINUTES, spans(open_windows, MINUTE), now_ms)
+    minutes = spans([row for row in windows if _minute(row) not in sealed], MINUTE)
+    _merge(connection, MINUTES, minutes, now_ms)
+    _merge(connection, HOURS, hours_of(minutes), now_ms)
     return sealed
-
-
-def _hours(windows: list[Row], sealed: set[SpanKey]) -> dict[SpanKey, Span]:
-    return spans([row for row in windows if _minute(row) not in sealed], HOUR)
 
 
 def _sealed(connection: Connection, keys: Iterable[SpanKey], before_ms: int) -> set[SpanKey]:
@@ -148,7 +150,7 @@ def _merge(
     """
     for some in _in_portions(sorted(changes)):
         blank = [_span_row(key, Span()) | {"recorded_ms": now_ms} for key in some]
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), blank)
+        _execute(connection, _insert(connection, table).on_conflict_do_nothing(), blank)
         there = _locked(connection, table, some)
         for key in some:
             there[key][0].add(changes[key])

@@ -3,14 +3,16 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.kafka.embedded_broker import free_port
+from tests.broker.shell import wait_until
 
 PASSWORD = "p@ss/word:%"  # noqa: S105 - of the test
 URL_PASSWORD = "p%40ss%2Fword%3A%25"  # noqa: S105 - the same
@@ -41,6 +43,19 @@ class Postgres:
         """Stop; ``immediate`` is without tidying up, as by a loss of power."""
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", mode, "-w", "stop")
 
+    def kill(self) -> None:
+        """End its processes by SIGKILL; `start` brings it back."""
+        lock = self.folder / "data" / "postmaster.pid"
+        leader = int(lock.read_text().split()[0])
+        children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+        for pid in (leader, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(_lives, (leader, *map(int, children)))), 10)
+        # The number of a zombie would count as a server that runs.
+        lock.unlink(missing_ok=True)
+        (self.folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
+
     def initialise(self) -> None:
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
@@ -61,6 +76,14 @@ class Postgres:
             cwd=self.folder,
         )
         assert done.returncode == 0, f"{program}: {(done.stderr or b'').decode()[-500:]}"
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -1,31 +1,29 @@
 """An alarm and its end: once each, not within the cooldown, not for what lasts too short."""
 
-from zoneinfo import ZoneInfo
-
 import pytest
 
 from schemas.errors import SettingsError
-from services.notifier.deciding import Notification, Observation, State, observe, pass_time
+from services.notifier.deciding import Notification, Observation, State, Terms, observe, pass_time
 from services.notifier.delivery import backoff, mqtt_messages, sign
 from services.notifier.rules import Channel, Rule, parse_rules
 
-UTC = ZoneInfo("UTC")
+TERMS = Terms()
 T0 = 1_767_225_600_000
 RULE = Rule(
     "r", "event", "silent", ("ops",), holds_seconds=30, until_seconds=10, cooldown_seconds=300
 )
 
 
-def _run(rule: Rule, *steps: tuple[int, str | None]) -> list[tuple[int, str]]:
+def _run(rule: Rule, *steps: tuple[int, str | None], terms: Terms = TERMS) -> list[tuple[int, str]]:
     """Observe values at seconds; ``None`` only lets time pass. Return what is sent when."""
     state, found = State(), []
     for second, value in steps:
         now = T0 + 1000 * second
         if value is None:
-            state, sent = pass_time(rule, "s", state, now, UTC)
+            state, sent = pass_time(rule, "s", state, now, terms)
         else:
             seen = Observation(rule.watches, value, now, f"{second}")
-            state, sent = observe(rule, "s", state, seen, UTC)
+            state, sent = observe(rule, "s", state, seen, terms)
         found += [(round((n.at_ms - T0) / 1000), n.kind) for n in sent]
     return found
 
@@ -53,6 +51,19 @@ def test_the_cooldown_holds_and_then_it_is_sent() -> None:
 def test_replayed_observations_change_nothing() -> None:
     steps = [(0, "silent"), (40, "sounding")]
     assert _run(RULE, *steps, *steps, (60, None)) == _run(RULE, *steps, (60, None))
+
+
+def test_what_was_over_before_the_first_start_is_no_alarm() -> None:
+    terms = Terms(since_ms=T0 + 1_000_000)
+    steps = [(0, "silent"), (100, "sounding"), (200, "silent"), (999, None)]
+    assert _run(RULE, *steps, terms=terms) == []
+    assert _run(RULE, *steps, (1000, None), terms=terms) == [(1000, "alarm")]
+
+
+def test_a_moment_before_the_first_start_is_no_alarm() -> None:
+    rule = Rule("r", "event", "title", ("ops",), cooldown_seconds=0)
+    terms = Terms(since_ms=T0 + 10_000)
+    assert _run(rule, (0, "title"), (12, "title"), terms=terms) == [(12, "alarm")]
 
 
 def test_quiet_hours_put_an_alarm_off() -> None:

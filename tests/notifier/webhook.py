@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from typing import Any
 
 @dataclass
 class Webhook:
-    """The server; `status` may be changed while it runs."""
+    """The server; `status` and `seconds`, which an answer takes, may change while it runs."""
 
     url: str = ""
     status: int = 200
+    seconds: float = 0.0
     tries: int = 0
     got: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[str | None] = field(default_factory=list)
@@ -29,6 +31,7 @@ def webhook() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             hook.tries += 1
+            time.sleep(hook.seconds)
             if hook.status == 200:
                 hook.got.append(json.loads(content))
                 hook.signatures.append(self.headers["X-Genrestream-Signature-256"])
