@@ -66,12 +66,6 @@ class GroupConsumer:
         batch: Batch = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=max_records)
         return batch
 
-    async def rest(self) -> None:
-        """Take nothing for half a second, and stay a member: what is there waits in the log."""
-        self._consumer.pause(*self._consumer.assignment())
-        self.rewind(await self._consumer.getmany(timeout_ms=_POLL_MS))
-        self._consumer.resume(*self._consumer.assignment())
-
     def rewind(self, batch: Batch) -> None:
         """Let the messages of a batch come again; those of partitions that are gone come elsewhere.
 

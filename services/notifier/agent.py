@@ -1,13 +1,12 @@
-"""The notifier's loop: decide, save, acknowledge; and a task a channel that delivers."""
+"""The notifier's loop: decide, save, acknowledge; the outbox delivers."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from schemas.errors import InputError, SettingsError
@@ -17,25 +16,16 @@ from services.kafka.groups import notifier_group
 from services.kafka.topics import Topics, admin_client
 from services.notifier.deciding import Notification
 from services.notifier.deciding_batch import Decider
-from services.notifier.delivery import Refused, Unreachable, backoff, deliver
-from services.notifier.memory import (
-    SINCE_KEY,
-    Due,
-    Entry,
-    Remembered,
-    due_key,
-    encode,
-    replay,
-)
+from services.notifier.delivery import Refused, Unreachable, deliver
+from services.notifier.memory import SINCE_KEY, Due, Entry, Remembered, due_key, encode, replay
+from services.notifier.outbox import Memory, NotifierMetrics, Outbox
 from services.notifier.rules import Channel, Rules, load_rules
-from services.observing.service_metrics import ServiceMetrics, ServiceState
+from services.observing.service_metrics import ServiceState
 from services.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MAX_RECORDS: Final = 500
-#: Notifications that wait for their channels; each has some 500 bytes.
-MAX_WAITING: Final = 2_000
+MAX_RECORDS: Final = 2_000
 #: A batch whose last message is younger has caught up with the log.
 _CAUGHT_UP_MS: Final = 5_000
 
@@ -49,103 +39,9 @@ def kinds_of_topics(topics: Topics) -> dict[str, str]:
     }
 
 
-class NotifierMetrics:
-    """What a notifier counts."""
-
-    def __init__(self) -> None:
-        metrics = self.service = ServiceMetrics("notifier")
-        self.decided = metrics.counter("notifications", "Notifications decided", "rule", "kind")
-        self.delivered = metrics.counter("delivered", "Notifications delivered", "channel")
-        self.failed = metrics.counter("failures", "Failed tries, tried again", "channel")
-        self.refused = metrics.counter("refused", "Notifications given up", "channel")
-
-
-class Memory:
-    """Writes ``notifier.sent``."""
-
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
-        self._producer = producer
-        self._topic = topic
-
-    async def save(self, *entries: tuple[str, Entry | None]) -> None:
-        """Write records in their order, and wait until all are there; ``None`` removes a key."""
-        futures = [
-            await self._producer.send(
-                self._topic, None if entry is None else encode(entry), key=key.encode()
-            )
-            for key, entry in entries
-        ]
-        await asyncio.gather(*futures)
-
-
 def source(partition: Any) -> str:
     """Name a partition, by which states and deliveries are owned."""
     return f"{partition.topic}/{partition.partition}"
-
-
-@dataclass
-class Outbox:
-    """Delivers what is due: a queue a channel, so that one that is down holds up no other.
-
-    When `MAX_WAITING` wait in all, the notifier takes no more messages: they wait in Kafka.
-    """
-
-    channels: dict[str, Channel]
-    memory: Memory
-    metrics: NotifierMetrics
-    bury: Callable[[Due, str], Any]
-    owned: Callable[[], frozenset[str]]
-    waiting: dict[str, Due] = field(default_factory=dict)
-    _queues: dict[str, asyncio.Queue[Due]] = field(default_factory=dict)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits that no more may come."""
-        return len(self.waiting) >= MAX_WAITING
-
-    def add(self, due: Due) -> None:
-        """Queue a notification, once."""
-        key = due_key(due)
-        ours = due.source in self.owned()
-        if ours and key not in self.waiting and due.channel in self.channels:
-            self.waiting[key] = due
-            self._queue(due.channel).put_nowait(due)
-
-    def _queue(self, channel: str) -> asyncio.Queue[Due]:
-        return self._queues.setdefault(channel, asyncio.Queue())
-
-    async def run(self) -> None:
-        """Deliver, for ever."""
-        await asyncio.gather(*(self._serve(channel) for channel in self.channels.values()))
-
-    async def _serve(self, channel: Channel) -> None:
-        while True:
-            due = await self._queue(channel.name).get()
-            if await self._deliver(channel, due):
-                await self.memory.save((due_key(due), None))
-            self.waiting.pop(due_key(due), None)
-
-    async def _deliver(self, channel: Channel, due: Due) -> bool:
-        """Deliver, or give up; tell whether it is done, or another notifier's by now."""
-        attempt = 0
-        while due.source in self.owned():
-            try:
-                await deliver(channel, due.notification)
-            except Refused as error:
-                self.metrics.refused.labels(channel.name).inc()
-                logger.warning("%s; it is not tried again", error)
-                await self.bury(due, str(error))
-                return True
-            except Unreachable as error:
-                self.metrics.failed.labels(channel.name).inc()
-                if not attempt:
-                    logger.warning("%s; it is tried again", error)
-                await asyncio.sleep(backoff(attempt))
-                attempt += 1
-            else:
-                self.metrics.delivered.labels(channel.name).inc()
-                return True
-        return False
 
 
 @dataclass
@@ -166,7 +62,7 @@ class Notifier:
     async def run(self) -> None:
         """Decide on batches, for ever."""
         while True:
-            batch = await self._next()
+            batch = await self.consumer.poll(MAX_RECORDS)
             self.state.polled = time.monotonic()
             self.state.is_assigned = self.consumer.is_assigned
             if self.consumer.assignment != self._assignment:
@@ -174,17 +70,6 @@ class Notifier:
                 self.decider.owned = frozenset(map(source, self._assignment))
                 await self.reload()
             await self._take(batch)
-
-    async def _next(self) -> Batch:
-        """Return the next messages; none while channels have too much to deliver."""
-        if not self.outbox.is_full:
-            self.state.trouble = None
-            return await self.consumer.poll(MAX_RECORDS)
-        if self.state.trouble is None:
-            self.state.trouble = f"{MAX_WAITING} notifications wait for channels that are down"
-            logger.error("%s: messages wait in Kafka, nothing is lost", self.state.trouble)
-        await self.consumer.rest()
-        return {}
 
     async def _take(self, batch: Batch) -> None:
         found: list[tuple[Notification, str]] = []
@@ -194,8 +79,6 @@ class Notifier:
                 newest = max(newest, record.timestamp)
                 decided = await self._decide(partition, record)
                 found += [(notification, source(partition)) for notification in decided]
-        if self.outbox.is_full:
-            return
         if not batch or time.time() * 1000 - newest < _CAUGHT_UP_MS:
             found += self.decider.pass_time()
         await self._save(found)
@@ -252,7 +135,11 @@ async def notify(settings: Settings) -> None:
         async def bury(due: Due, reason: str) -> None:
             await consumer.bury_value(topics.notified, due_key(due), encode(Entry(due=due)), reason)
 
-        outbox = Outbox(dict(rules.channels), memory, metrics, bury, lambda: decider.owned)
+        async def saved() -> list[Due]:
+            return list((await _remembered(settings, topics)).due.values())
+
+        channels = dict(rules.channels)
+        outbox = Outbox(channels, memory, metrics, bury, lambda: decider.owned, saved)
 
         async def reload() -> None:
             await _reload(settings, topics, decider, outbox)

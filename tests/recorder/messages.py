@@ -46,9 +46,11 @@ def prediction(station: str, index: int, start_ms: int = START_MS, **changes: ob
     return encode_event(made)
 
 
-def segment(station: str, first: int, label: str = "jazz", windows: int = 100) -> bytes:
+def segment(
+    station: str, first: int, label: str = "jazz", windows: int = 100, start_ms: int = START_MS
+) -> bytes:
     """Return the segment of a station's windows from `first` on."""
-    begin = START_MS + 3000 * first
+    begin = start_ms + 3000 * first
     made: GenreSegment = replace(
         EXAMPLE_SEGMENT,
         event_id=segment_event_id(Place("audio.chunks", 0, 0), station, first, "a-model"),
