@@ -72,7 +72,7 @@ def _fifty_rules() -> str:
     lines = []
     for number in range(RULES):
         seconds = (0, 15)[number % 2]
-        cooldown = (60, 300)[number // 2 % 2]
+        cooldown = (60, 600)[number // 2 % 2]
         send = ("[fast, slow]", "[fast]", "[fast]", "[fast]", "[gone]")[number // 10]
         lines.append(
             f"  - {{name: r{number}, {watched[number % 5]}, for: {seconds}s, until: {seconds}s, "
@@ -115,7 +115,7 @@ def test_fifty_rules_a_thousand_events_and_crashes(
     path = tmp_path / "rules.yaml"
     with ExitStack() as hooks:
         fast, slow, gone = (hooks.enter_context(webhook()) for _ in range(3))
-        slow.seconds, gone.status = 0.02, 410
+        slow.seconds, gone.status = 0.01, 410
         text = CHANNELS.format(fast=fast.url, slow=slow.url, gone=gone.url) + _fifty_rules()
         path.write_text(text)
         settings = fresh_settings(brokers, "fifty.", rules=path)
