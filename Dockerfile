@@ -42,6 +42,7 @@ COPY deploy/docker/entrypoint.sh /usr/local/bin/genrestream-entrypoint
 ENV PATH=/opt/genrestream/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CACHE_DIR=/tmp/numba-cache \
     GENRESTREAM_HTTP_HOST=0.0.0.0 \

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint format schemas formats study models bench test-kafka test-faults \
-	test-radio test-page test-history fuzz fuzz-decode soak test-compose picture clean
+	test-radio test-page test-history fuzz fuzz-decode test-machine soak test-compose picture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every w
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)
+
+test-machine: $(VENV)/.dev ## Commands on a read-only machine, without a network, in odd folders (Linux, root)
+	$(BIN)/python -m pytest -m machine -rs tests/commands
 
 fuzz-decode: $(VENV)/.dev ## Decode 100,000 mutated files and compare what is heard with ffmpeg (COUNT=)
 	$(BIN)/python -m tests.faults.decode_fuzz $(or $(COUNT),100000)

@@ -100,7 +100,9 @@ def demo(
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="Of the embedded broker.", min=1, max=65535)] = 9092,
+    port: Annotated[
+        int | None, typer.Option(help="Of the embedded broker; 9092.", min=1, max=65535)
+    ] = None,
     stations: Annotated[
         Path | None, typer.Option(help="A stations.yaml to listen to; others are removed.")
     ] = None,

@@ -51,14 +51,22 @@ def kernel(
 
     Products may fuse with sums. Sums keep their order unless `reorder` lets them run in lanes.
     """
-    compiled: Callable[[Callable[..., None]], Callable[..., None]] = numba.njit(
-        types.void(*arguments),
-        nogil=True,
-        cache=True,
-        error_model="numpy",
-        fastmath={"contract", "reassoc"} if reorder else {"contract"},
-    )
-    return compiled
+    options: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": {"contract", "reassoc"} if reorder else {"contract"},
+    }
+
+    def compile_(function: Callable[..., None]) -> Callable[..., None]:
+        signature = types.void(*arguments)
+        compiled: Callable[..., None]
+        try:
+            compiled = numba.njit(signature, cache=True, **options)(function)
+        except RuntimeError:  # no folder for a cache can be written: compile in each process
+            compiled = numba.njit(signature, **options)(function)
+        return compiled
+
+    return compile_
 
 
 @kernel(ROWS, types.float64[::1], types.float64[::1], reorder=True)

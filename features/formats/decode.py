@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 
@@ -117,10 +117,18 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
     if file.seekable():
         yield file
         return
-    with tempfile.TemporaryFile() as copy:
+    with _temporary_file() as copy:
         shutil.copyfileobj(file, copy, _COPY_BYTES)
         copy.seek(0)
         yield copy
+
+
+def _temporary_file() -> BinaryIO:
+    try:
+        return cast("BinaryIO", tempfile.TemporaryFile())
+    except OSError as error:
+        what = "what comes through a pipe is kept in a temporary file, and no folder for it can be"
+        raise OSError(f"{what} written: set TMPDIR to one, or name a file") from error
 
 
 def mono_blocks(recording: Recording) -> Iterator[Samples]:

@@ -1,8 +1,8 @@
 """The demo: files in, their genre labels out, through a broker and both services."""
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from schemas import GenrePrediction, decode_event, header
 from schemas.errors import GenrestreamError
 from services.console.audio_chunks import audio_files, chunk_file
 from services.console.display import print_json, print_prediction
+from services.console.scratch import temporary_folder
 from services.console.stack import Stack, running_stack
 from services.console.synthesis import SAMPLE_RATE, synthesise_clip
 from services.kafka.clients import TopicReader, chunk_producer, send_chunk
@@ -135,10 +136,10 @@ async def demo(settings: Settings, files: Sequence[Path], json_lines: bool) -> N
     def show_refusal(stream_id: str, reason: str) -> None:
         stderr.print(f"{stream_id}: refused: {reason}", style="red", markup=False, soft_wrap=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        files = [file for path in files for file in audio_files(path)]
-        if not files:
-            files = [write_clip(Path(folder))]
+    files = [file for path in files for file in audio_files(path)]
+    with temporary_folder() if not files else nullcontext() as folder:
+        if folder:
+            files = [write_clip(folder)]
             stderr.print("no file given: a synthesised clip of 12 s is sent", style="dim")
         with spinner("starting the broker and the services", stderr):
             await run_demo(settings, files, DemoOutput(show, show_refusal))

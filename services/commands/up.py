@@ -18,8 +18,8 @@ from services.console.stack import running_stack
 from services.kafka.topics import Topics
 from services.settings import DEFAULT_BOOTSTRAP_SERVERS, Settings
 
-_USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold] with model \
-{model}, until Ctrl-C. Audio sent before the workers are ready waits in the log.
+_USAGE = """[bold green]genrestream is up[/bold green] on {broker} [bold]{brokers}[/bold] with \
+model {model}, until Ctrl-C. Audio sent before the workers are ready waits in the log.
 
   send     {environment}genrestream produce song.flac
            kcat -P -b {brokers} -X message.max.bytes=5000000 -t {chunks} song.wav
@@ -28,18 +28,27 @@ _USAGE = """[bold green]genrestream is up[/bold green] on [bold]{brokers}[/bold]
   history  {history}
   see it   {page}
 """
+#: Of the embedded broker.
+_PORT: Final = 9092
 #: What runs beside what the settings and the installed packages add.
 _SERVICES: Final[Sequence[str]] = ("extractor", "classifier")
 
 
-async def up(settings: Settings, port: int, stations: Path | None = None) -> None:
+async def up(settings: Settings, port: int | None = None, stations: Path | None = None) -> None:
     """Keep the system running until cancelled; with a file of stations, listen to them.
 
     Raises
     ------
     SettingsError
-        A file of stations or rules is wrong, or packages or ffmpeg are missing for it.
+        A file of stations or rules is wrong, or packages or ffmpeg are missing for it; or a port
+        is given for the embedded broker, and another broker.
     """
+    if settings.bootstrap_servers and port is not None:
+        raise SettingsError(
+            f"--port {port} is that of the embedded broker, but KAFKA_BOOTSTRAP_SERVERS="
+            f"{settings.bootstrap_servers} names another: unset that, or leave --port out"
+        )
+    port = port or _PORT
     if stations:
         settings = settings.model_copy(update={"stations": stations.absolute()})
     listened = _read(settings.stations) if settings.stations else []
@@ -51,6 +60,7 @@ async def up(settings: Settings, port: int, stations: Path | None = None) -> Non
         topics = Topics(settings.topic_prefix)
         Console(stderr=True).print(
             _USAGE.format(
+                broker="the broker" if settings.bootstrap_servers else "its own broker",
                 brokers=stack.settings.brokers,
                 model=settings.model,
                 environment=_environment(stack.settings),

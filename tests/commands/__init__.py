@@ -1,0 +1,1 @@
+"""Commands as they are typed, on machines of many kinds."""
