@@ -1,8 +1,8 @@
 """What the database says of a station. Every function takes a connection and reads only."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Select, Table, select
@@ -11,6 +11,9 @@ from services.recorder.answers import By, Step
 from services.recorder.calendar import steps
 from services.recorder.rows import HOUR, MINUTE, Row, Span
 from services.recorder.tables import HOURS, MINUTES, SEGMENTS, STATION_EVENTS, STATIONS
+
+#: In the order of `Span`, behind what a row is about.
+_SPAN_COLUMNS: Final = ("began_ms", "model", *(field.name for field in fields(Span)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,7 @@ def history(
     """
     at = at or station(connection, station_id).zone
     spans = list(steps(begin_ms, end_ms, step, at))
-    rows = connection.execute(span_query(spans, station_id, model)).mappings()
-    return _in_steps(spans, map(dict, rows), by)
+    return _in_steps(spans, connection.execute(span_query(spans, station_id, model)), by)
 
 
 def span_query(
@@ -109,7 +111,7 @@ def span_query(
 
 def _between(table: Table, station_id: str, begin_ms: int, end_ms: int) -> Select[Any]:
     return (
-        select(table)
+        select(*(table.c[name] for name in _SPAN_COLUMNS))
         .where(
             table.c.station_id == station_id,
             table.c.began_ms >= begin_ms,
@@ -119,15 +121,16 @@ def _between(table: Table, station_id: str, begin_ms: int, end_ms: int) -> Selec
     )
 
 
-def _in_steps(
-    spans: list[tuple[int, int]], rows: Iterable[Mapping[str, Any]], by: By
-) -> list[Step]:
+def _in_steps(spans: list[tuple[int, int]], rows: Iterable[Sequence[Any]], by: By) -> list[Step]:
     sums: list[dict[str, Span]] = [{} for _ in spans]
     index = 0
-    for row in rows:
-        while index < len(spans) - 1 and row["began_ms"] >= spans[index][1]:
+    for began_ms, model, *values in rows:
+        while index < len(spans) - 1 and began_ms >= spans[index][1]:
             index += 1
-        sums[index].setdefault(row["model"], Span()).add(Span.of(row))
+        if model in sums[index]:
+            sums[index][model].add(Span(*values))
+        else:
+            sums[index][model] = Span(*values)
     return [_step(span, found, by) for span, found in zip(spans, sums, strict=True)]
 
 

@@ -1,0 +1,199 @@
+"""The recorder's database: predictions a second, and queries over a year of many stations.
+
+``python -m benchmarks.history --stations 200 --messages 60000 --days 365 --minute-days 31``
+
+Both on SQLite in a folder of its own and on Debian's PostgreSQL, where it is installed. Hours are
+generated for all days; minutes, of which a year of 200 stations has 105 million, for the last ones.
+"""
+
+import argparse
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import URL, Connection, make_url, text
+
+from benchmarks.report import FOLDER, machine, show, write
+from services.recorder.agent import MAX_RECORDS
+from services.recorder.database import connect
+from services.recorder.queries import history, span_query
+from services.recorder.recording import Message, Recording
+from services.recorder.rows import HOUR, MINUTE
+from services.recorder.writing import DAY_MS
+from tests.history.postgres import PostgresUnavailable, postgres
+from tests.recorder.conftest import Message as Record
+from tests.recorder.messages import START_MS, prediction
+
+_QUERIES: Final = 60
+_LABELS: Final = ("jazz", "rock", "speech", "silence")
+
+
+def databases(resources: ExitStack) -> Iterator[URL]:
+    """Yield the addresses of empty databases."""
+    folder = resources.enter_context(tempfile.TemporaryDirectory())
+    yield make_url(f"sqlite+pysqlite:///{folder}/history.db")
+    try:
+        server = resources.enter_context(postgres())
+    except PostgresUnavailable as reason:
+        sys.stderr.write(f"{reason}\n")
+        return
+    yield make_url(server.url).set(drivername="postgresql+psycopg")
+
+
+def throughput(url: URL, stations: int, count: int) -> dict[str, float]:
+    """Record predictions of many stations in the recorder's own batches."""
+    recording = Recording(url, {})
+    recording.prepare()
+    taken = 0.0
+    memory: list[float] = []
+    for batch in _batches(stations, count):
+        began = time.perf_counter()
+        recording.record(batch)
+        taken += time.perf_counter() - began
+        memory.append(_resident_mb())
+    recording.close()
+    return {
+        "predictions_per_second": round(count / taken),
+        "rss_mb_after_a_fifth": round(memory[len(memory) // 5], 1),
+        "rss_mb_at_the_end": round(memory[-1], 1),
+    }
+
+
+def _batches(stations: int, count: int) -> Iterator[list[tuple[str, Message]]]:
+    """Yield what stations send, a window each in turn."""
+    batch: list[tuple[str, Message]] = []
+    for number in range(count):
+        index, station = divmod(number, stations)
+        batch.append(("predictions", Record(prediction(f"live-{station}", index))))
+        if len(batch) == MAX_RECORDS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def fill(url: URL, stations: int, days: int, minute_days: int) -> dict[str, int]:
+    """Generate the sums of a time that ends at `START_MS`; return the rows of each table."""
+    engine = connect(url, write=True)
+    counts = {"hours": 24 * days, "minutes": 1440 * minute_days}
+    with engine.begin() as connection:
+        for table, count in counts.items():
+            for station in range(stations):
+                _fill(connection, table, f"s{station:03}", count)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    engine.dispose()
+    return {table: stations * count for table, count in counts.items()}
+
+
+def _fill(connection: Connection, table: str, station: str, count: int) -> None:
+    length = HOUR if table == "hours" else MINUTE
+    json = "::json" if connection.dialect.name == "postgresql" else ""
+    seconds = length / 1000
+    labels = " ".join(
+        f"WHEN {n} THEN '{{\"{label}\": {seconds}}}'{json}" for n, label in enumerate(_LABELS)
+    )
+    statement = f"""
+        INSERT INTO {table} (station_id, began_ms, model, heard_seconds, missing_chunks, energy,
+                             level_seconds, labels, content, recorded_ms)
+        WITH RECURSIVE spans(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM spans WHERE i < :last)
+        SELECT '{station}', :began + {length} * CAST(i AS BIGINT), 'a-model', {seconds}, 0, 0.6,
+               {seconds}, CASE i / 5 % {len(_LABELS)} {labels} END,
+               '{{"music": {seconds}}}'{json}, :began
+        FROM spans"""  # noqa: S608 - all of it is ours
+    began = START_MS - length * count
+    connection.execute(text(statement), {"last": count - 1, "began": began})
+
+
+def questions(minute_days: int) -> dict[str, tuple[int, int, Callable[[random.Random], int]]]:
+    """Return what is asked: days, seconds of a step, and the day before `START_MS` it begins on."""
+    return {
+        "a day by the hour": (1, 3600, lambda chance: chance.randint(1, 365)),
+        "a day by the minute": (1, 60, lambda chance: chance.randint(1, minute_days)),
+        "a month by the hour": (30, 3600, lambda chance: chance.randint(30, 365)),
+        "a month by the day": (30, 86_400, lambda chance: chance.randint(30, 365)),
+    }
+
+
+def ask(url: URL, stations: int, minute_days: int) -> dict[str, dict[str, Any]]:
+    """Time each question over random stations and times, and show the plan."""
+    engine, chance = connect(url, write=False), random.Random(0)
+    found = {}
+    with engine.connect() as connection:
+        for name, (days, step, pick) in questions(minute_days).items():
+            times = []
+            for _ in range(_QUERIES):
+                begin = START_MS - DAY_MS * pick(chance)
+                span = begin, begin + DAY_MS * days
+                station = f"s{chance.randrange(stations):03}"
+                began = time.perf_counter()
+                steps = history(connection, station, *span, step)
+                times.append(1000 * (time.perf_counter() - began))
+                assert steps[0].heard_seconds, (name, station, span)
+            found[name] = {
+                "p50_ms": round(float(np.median(times)), 1),
+                "worst_ms": round(max(times), 1),
+                "plan": plan(connection, station, *span, step),
+            }
+    engine.dispose()
+    return found
+
+
+def plan(connection: Connection, station: str, begin_ms: int, end_ms: int, step: int) -> str:
+    """Return how the database answers, in one line.
+
+    Raises
+    ------
+    AssertionError
+        It reads a whole table.
+    """
+    query = span_query([(begin_ms, begin_ms + 1000 * step), (begin_ms, end_ms)], station)
+    compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    rows = connection.exec_driver_sql(f"{explain} {str(compiled).replace('%', '%%')}").all()
+    lines = [str(row[-1]).strip() for row in rows]
+    assert any("PRIMARY KEY" in line or "_pkey" in line for line in lines), lines
+    return "; ".join(lines)
+
+
+def main() -> None:
+    """Measure, print the figures and write them down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("stations", 200), ("messages", 60_000), ("days", 365)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--minute-days", type=int, default=31)
+    given, before = parser.parse_args(), machine()
+    figures: dict[str, Any] = {}
+    with ExitStack() as resources:
+        for url in databases(resources):
+            name = url.get_backend_name()
+            figures[name] = throughput(url, given.stations, given.messages)
+            figures[name]["rows"] = fill(url, given.stations, given.days, given.minute_days)
+            figures[name]["queries"] = ask(url, given.stations, given.minute_days)
+            _show(name, figures[name])
+    write(FOLDER / "history.json", before, figures)
+
+
+def _show(name: str, found: dict[str, Any]) -> None:
+    facts = {key: value for key, value in found.items() if key != "queries"}
+    show(name, ("figure", "value"), [(key, str(value)) for key, value in facts.items()])
+    for question, answer in found["queries"].items():
+        row = (question, str(answer["p50_ms"]), str(answer["worst_ms"]))
+        show("", ("question", "p50 ms", "worst ms"), [row])
+        sys.stdout.write(f"  {answer['plan']}\n")
+
+
+if __name__ == "__main__":
+    main()
