@@ -72,6 +72,7 @@ async def _measure(
         "stations": stations,
         "stalled": stalled,
         "pages_reading": _readers(settings),
+        "dropped": _dropped(settings),
         "kilobytes_per_second_and_page": round(counts[0] / took / len(readers) / 1e3, 1),
         "p50_ms": round(float(np.percentile(delays, 50))),
         "p99_ms": round(float(np.percentile(delays, 99))),
@@ -118,6 +119,16 @@ def _readers(settings: Settings) -> int:
     address = f"http://localhost:{settings.gateway_port}/api/health"
     with urllib.request.urlopen(address, timeout=20) as answer:
         return int(json.load(answer)["readers"])
+
+
+def _dropped(settings: Settings) -> dict[str, int]:
+    """Ask the gateway how many readers it has dropped, by reason."""
+    address = f"http://localhost:{settings.gateway_port}/metrics"
+    name = "genrestream_gateway_readers_dropped_total{reason="
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        lines = answer.read().decode().splitlines()
+    found = [line.removeprefix(name).split("} ") for line in lines if line.startswith(name)]
+    return {reason.strip('"'): round(float(count)) for reason, count in found}
 
 
 async def _open(settings: Settings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

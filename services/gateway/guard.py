@@ -51,7 +51,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request = request_of(scope)
-        scope["genrestream.abort"] = _abort_of(receive)
+        scope["genrestream.transport"] = _transport_of(receive)
         answer = _Answer(send, self._headers + self._cors(request))
         try:
             self._access.check(request, time.monotonic(), time.time())
@@ -98,9 +98,9 @@ class _Answer:
 
     async def refuse(self, scope: Scope, receive: Receive, problem: Problem) -> None:
         if self._started:
-            abort = scope.get("genrestream.abort")
-            if abort:
-                abort()
+            transport = scope.get("genrestream.transport")
+            if transport:
+                transport.abort()
         elif scope["type"] == "websocket":
             await receive()
             await self({"type": "websocket.close", "code": 1008, "reason": str(problem)[:120]})
@@ -129,11 +129,9 @@ def _is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
-def _abort_of(receive: Receive) -> Any:
-    """Return what ends the connection at once, where the server is uvicorn."""
-    cycle = getattr(receive, "__self__", None)
-    transport = getattr(cycle, "transport", None)
-    return getattr(transport, "abort", None)
+def _transport_of(receive: Receive) -> Any:
+    """Return the connection of a request, where the server is uvicorn."""
+    return getattr(getattr(receive, "__self__", None), "transport", None)
 
 
 def _limited(request: Request, receive: Receive) -> Receive:

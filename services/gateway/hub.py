@@ -1,10 +1,11 @@
 """Events to any number of readers, each at its own pace, none of them waited for.
 
-An event is written once, whoever reads it. Readers that asked for the same share their bytes; a
-reader holds references to them, of bounded size: one that falls behind further is dropped.
+An event is written once, whoever reads it. Readers that asked for the same share their bytes, which
+go straight to their connections; one that does not take them is dropped.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ from services.gateway.events import Event, block, status
 
 #: What is kept for those who come back, and for how long at most.
 RING_BYTES: Final = 24 * 1024 * 1024
-#: A reader that is behind by more is dropped.
-READER_BYTES: Final = 1024 * 1024
+#: A reader that is behind by more, beside what the kernel holds for it, is dropped.
+READER_BYTES: Final = 512 * 1024
+_CLOSE_SECONDS: Final = 5.0
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 #: Events of so long go out together; with many readers of a longer time, to write less often.
 _TICK_SECONDS: Final = 0.02
-_BUSY_TICK_SECONDS: Final = 0.2
+_BUSY_TICK_SECONDS: Final = 0.1
 _MANY_READERS: Final = 100
 _FOLLOWED: Final = 20_000
 
@@ -50,43 +53,40 @@ class Selection:
 
 
 class Reader:
-    """One who reads events; holds what was not written to it yet."""
+    """One who reads events, by its connection: what is written is not waited for.
 
-    def __init__(self) -> None:
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
-        self._wake = asyncio.Event()
-        self.closed: str | None = None
+    Parameters
+    ----------
+    transport
+        Its connection, behind the headers of the answer.
+    chunked
+        Whether the answer is in chunks (HTTP/1.1), or ends with the connection (HTTP/1.0).
+    """
 
-    def offer(self, data: bytes) -> bool:
-        """Add bytes; ``False`` when it holds too many already."""
-        if self._size + len(data) > READER_BYTES and self._waiting:
+    def __init__(self, transport: asyncio.Transport, *, chunked: bool) -> None:
+        self._transport = transport
+        self.chunked = chunked
+        self.wrote = time.monotonic()
+
+    def offer(self, frame: bytes) -> bool:
+        """Write bytes; ``False`` when too many are not taken yet."""
+        if self._transport.get_write_buffer_size() > READER_BYTES:
             return False
-        self._waiting.append(data)
-        self._size += len(data)
-        self._wake.set()
+        self._transport.write(frame)
+        self.wrote = time.monotonic()
         return True
 
     def close(self, reason: str) -> None:
-        """Let it end, and say why; what it holds is not written any more."""
-        self._waiting.clear()
-        self._size = 0
-        self.closed = self.closed or reason
-        self._wake.set()
+        """Say why it ends, and end; who does not take even that is cut off."""
+        data = goodbye(reason)
+        self._transport.write(chunk(data) + _LAST_CHUNK if self.chunked else data)
+        self._transport.close()
+        asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self._transport.abort)
 
-    async def take(self, seconds: float) -> bytes:
-        """Return what waits, ``b""`` when nothing came for so long or it is closed."""
-        if not self._waiting and not self.closed:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                return b""
-        self._wake.clear()
-        data = b"".join(self._waiting)
-        self._waiting.clear()
-        self._size = 0
-        return data
+
+def chunk(data: bytes) -> bytes:
+    """Write a chunk of an answer, as HTTP/1.1 has it."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 @dataclass(slots=True)
@@ -179,7 +179,8 @@ class Hub:
             return
         data = b"".join(group.pending)
         group.pending.clear()
-        for reader in [reader for reader in group.readers if not reader.offer(data)]:
+        frames = {True: chunk(data), False: data}
+        for reader in [r for r in group.readers if not r.offer(frames[r.chunked])]:
             group.readers.discard(reader)
             reader.close("slow")
             self._dropped("slow")
@@ -192,13 +193,11 @@ class Hub:
             self._ring_bytes -= oldest.size
             self._ring_start[oldest.partition] = oldest.offset + 1
 
-    def join(self, selection: Selection) -> Reader:
+    def join(self, selection: Selection, reader: Reader) -> None:
         """Add a reader of what comes from now on."""
         group = self._groups.setdefault(selection, _Group(selection))
         self._flush_group(group)
-        reader = Reader()
         group.readers.add(reader)
-        return reader
 
     def leave(self, selection: Selection, reader: Reader) -> None:
         """Take a reader off."""
@@ -238,7 +237,8 @@ class Hub:
             self._followers.pop(stream_id, None)
 
     def close(self, reason: str) -> None:
-        """Let all readers end."""
+        """Let all readers end; what waits for them goes first."""
+        self._flush()
         for group in self._groups.values():
             for reader in group.readers:
                 reader.close(reason)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final
 
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from services.gateway.cursor import Partition
 from services.gateway.events import block, retell, status
 from services.gateway.feed import now_ms
-from services.gateway.hub import Hub, Selection, goodbye
+from services.gateway.hub import Hub, Reader, Selection, chunk
 from services.gateway.replay import MAX_MESSAGES, count_messages
 from services.gateway.state import Gateway
 
@@ -20,6 +21,8 @@ _HEARTBEAT_SECONDS: Final = 15.0
 _WRITE_SECONDS: Final = 10.0
 _RETRY_MS: Final = (1_000, 4_000)
 _BLOCKS_A_WRITE: Final = 100
+#: So much is written without waiting, when a reader has come so far.
+_LATE_BYTES: Final = 256 * 1024
 _HEARTBEAT: Final = b": heartbeat\n\n"
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -48,48 +51,57 @@ class EventStream(Response):
         self._gateway = gateway
         self._selection = selection
         self._begin = begin
-        self._late: list[bytes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the reader leaves, is dropped or the gateway stops."""
+        transport = scope["genrestream.transport"]
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         self._gateway.counters.readers.inc()
         leaving = asyncio.create_task(_until_left(receive))
-        sending = asyncio.create_task(self._send_all(send))
+        beginning = asyncio.create_task(self._begin_all(send))
         try:
-            await asyncio.wait([leaving, sending], return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await asyncio.wait([leaving, beginning], return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done():
+                beginning.result()
+                reader = Reader(transport, chunked=scope["http_version"] != "1.0")
+                await self._go_on(reader, leaving)
         except TimeoutError:
             self._gateway.counters.dropped.labels("stalled").inc()
-            scope.get("genrestream.abort", lambda: None)()
+            transport.abort()
         finally:
             self._gateway.counters.readers.dec()
-            for task in (leaving, sending):
+            for task in (leaving, beginning):
                 task.cancel()
-            await asyncio.wait([leaving, sending])
+            await asyncio.wait([leaving, beginning])
 
-    async def _send_all(self, send: Send) -> None:
-        async for data in self._blocks():
+    async def _begin_all(self, send: Send) -> None:
+        """Send what there is to say first, each write in time."""
+        async for data in self._first_blocks():
             async with asyncio.timeout(_WRITE_SECONDS):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-        async with asyncio.timeout(_WRITE_SECONDS):
-            await send({"type": "http.response.body", "body": b""})
 
-    async def _blocks(self) -> AsyncIterator[bytes]:
-        gateway, hub = self._gateway, self._gateway.hub
+    async def _first_blocks(self) -> AsyncIterator[bytes]:
+        gateway = self._gateway
         yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
         yield block(status(gateway.feed.status()), None)
-        async for data in self._missed(hub):
+        async for data in self._missed(gateway.hub):
             yield data
-        reader = hub.join(self._selection)
+
+    async def _go_on(self, reader: Reader, leaving: "asyncio.Task[None]") -> None:
+        """Let the hub write, from where the beginning ended, until the connection ends.
+
+        Nothing is published between what is kept and what the hub writes: neither waits.
+        """
+        hub = self._gateway.hub
+        late = self._late(hub)
+        hub.join(self._selection, reader)
         try:
-            for data in _joined(self._late):
-                yield data
-            self._late = []
-            while reader.closed is None:
-                yield await reader.take(_HEARTBEAT_SECONDS) or _HEARTBEAT
-            yield goodbye(reader.closed)
+            if late:
+                reader.offer(chunk(late) if reader.chunked else late)
+            while not leaving.done():
+                await asyncio.wait([leaving], timeout=_HEARTBEAT_SECONDS)
+                if time.monotonic() - reader.wrote >= _HEARTBEAT_SECONDS / 2:
+                    reader.offer(chunk(_HEARTBEAT) if reader.chunked else _HEARTBEAT)
         finally:
             hub.leave(self._selection, reader)
 
@@ -99,6 +111,7 @@ class EventStream(Response):
         if begin is None:
             return
         if hub.is_ahead(begin) or count_messages(begin, hub.offsets) > MAX_MESSAGES:
+            self._begin = None
             yield _reset()
             return
         if not hub.is_kept(begin):
@@ -106,10 +119,24 @@ class EventStream(Response):
             async for data in self._from_log(begin, begin_now):
                 yield data
             begin = begin_now
-        if hub.is_kept(begin):
-            self._late = list(hub.kept(begin, self._selection))
-        else:
-            yield _reset()
+        while hub.is_kept(begin):
+            here, kept = dict(hub.offsets), list(hub.kept(begin, self._selection))
+            if sum(map(len, kept)) <= _LATE_BYTES:
+                self._begin = begin
+                return
+            for data in _joined(kept):
+                yield data
+            begin = here
+        self._begin = None
+        yield _reset()
+
+    def _late(self, hub: Hub) -> bytes:
+        """Return what came since the last write that was waited for."""
+        if self._begin is None:
+            return b""
+        if not hub.is_kept(self._begin):
+            return _reset()
+        return b"".join(hub.kept(self._begin, self._selection))
 
     async def _from_log(
         self, begin: Mapping[Partition, int], end: Mapping[Partition, int]
