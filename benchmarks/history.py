@@ -14,25 +14,53 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 from sqlalchemy import URL, Connection, make_url, text
 
+from benchmarks.postgres import PostgresUnavailable, postgres
 from benchmarks.report import FOLDER, machine, show, write
+from schemas import GenrePrediction, Now, encode_event, to_time
+from schemas.examples import EXAMPLE_PREDICTION
 from services.recorder.agent import MAX_RECORDS
 from services.recorder.database import connect
 from services.recorder.queries import history, span_query
 from services.recorder.recording import Message, Recording
 from services.recorder.rows import HOUR, MINUTE
 from services.recorder.writing import DAY_MS
-from tests.history.postgres import PostgresUnavailable, postgres
-from tests.recorder.conftest import Message as Record
-from tests.recorder.messages import START_MS, prediction
 
 _QUERIES: Final = 60
+START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 _LABELS: Final = ("jazz", "rock", "speech", "silence")
+
+
+@dataclass
+class Record:
+    """What a recorder needs of a record."""
+
+    value: bytes | None
+    timestamp: int = START_MS
+
+
+def prediction(station: str, index: int) -> bytes:
+    """Return window `index` of a station, 3 s each; its label changes each 100 windows."""
+    heard_at = to_time(START_MS + 3000 * index)
+    label = _LABELS[index // 100 % len(_LABELS)]
+    made: GenrePrediction = replace(
+        EXAMPLE_PREDICTION,
+        event_id=f"audio.chunks/0/{station}/musicnn-200/{index}/a-model",
+        stream_id=station,
+        window_index=index,
+        start_seconds=3.0 * index,
+        end_seconds=3.0 * index + 3,
+        heard_at=heard_at,
+        now=Now(label, 0.9, {}, heard_at),
+    )
+    return encode_event(made)
 
 
 def databases(resources: ExitStack) -> Iterator[URL]:

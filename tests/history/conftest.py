@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.history.postgres import Postgres, PostgresUnavailable, postgres
+from benchmarks.postgres import Postgres, PostgresUnavailable, postgres
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, make_url, text
 
+from benchmarks.postgres import Postgres
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.recorder.database import DatabaseError, connect
 from services.recorder.recording import Recording
@@ -16,7 +17,6 @@ from services.recorder.schema import bring_up_to_date
 from services.recorder.tables import METADATA, MINUTES
 from tests.broker.harness import Message, fresh_settings, send
 from tests.broker.shell import wait_until
-from tests.history.postgres import Postgres
 from tests.recorder.conftest import Database
 from tests.recorder.messages import START_MS, event, prediction
 

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from benchmarks.postgres import Postgres
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import reading
 from services.kafka.topics import Topics
@@ -28,7 +29,6 @@ from tests.broker.harness import fresh_settings
 from tests.conftest import kafka_of_our_own
 from tests.faults.brokers import Broker
 from tests.history.exact import compare, read_log, write_log
-from tests.history.postgres import Postgres
 from tests.recorder.conftest import Database
 
 _DEADLINE_SECONDS = 120.0

@@ -6,13 +6,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.kafka.embedded_broker import free_port
-from tests.broker.shell import wait_until
 
 PASSWORD = "p@ss/word:%"  # noqa: S105 - of the test
 URL_PASSWORD = "p%40ss%2Fword%3A%25"  # noqa: S105 - the same
@@ -51,7 +51,8 @@ class Postgres:
         for pid in (leader, *map(int, children)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(_lives, (leader, *map(int, children)))), 10)
+        while any(map(_lives, (leader, *map(int, children)))):
+            time.sleep(0.01)
         # The number of a zombie would count as a server that runs.
         lock.unlink(missing_ok=True)
         (self.folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
