@@ -32,9 +32,11 @@ class Postgres:
 
     @property
     def url(self) -> str:
+        """Address of the server's own database, with the password."""
         return f"postgresql://postgres:{URL_PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
+        """Start, and wait until it takes connections."""
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-o", options, "-l",
                   f"{self.folder}/log", "start")  # fmt: skip
@@ -58,6 +60,7 @@ class Postgres:
         (self.folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
 
     def initialise(self) -> None:
+        """Make its folder of data."""
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
@@ -68,7 +71,7 @@ class Postgres:
         command = [str(self.binaries / program), *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
             command,
             check=False,
             stdin=subprocess.DEVNULL,
