@@ -3,31 +3,36 @@
 import asyncio
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Container, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
+from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from features import check_shape
+from features.formats.ffmpeg import REMEDY, ffmpeg_path
 from schemas import AudioChunk, to_milliseconds
 from schemas.codec import MAX_STREAM_ID_BYTES
 from schemas.errors import AudioError, CorruptAudio, SettingsError, UnsupportedAudio
+from services.console import piped
 from services.console.audio_chunks import (
     LARGEST_RAW_BYTES,
     Codec,
     TimedChunk,
     audio_files,
     captured,
+    captured_live,
     chunk_file,
     duration,
 )
+from services.console.scratch import temporary_folder
 from services.kafka.clients import chunk_producer, send_chunk
 from services.kafka.errors import DeliveryError
 from services.settings import Settings
@@ -65,14 +70,35 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
     if request.stream_id is not None:
         check_stream_id(request.stream_id)
     begun_ms = None if request.captured_at is None else _parse_time(request.captured_at)
-    with tempfile.TemporaryDirectory() as folder:
-        async with chunk_producer(settings) as producer:
-            sender = _Sender(producer, settings, request.realtime, begun_ms)
-            if request.pcm:
-                await sender.send_live(_pcm_chunks(request, begun_ms))
-            else:
-                streams = await _name_streams(request, Path(folder))
-                await sender.send_files(streams, request)
+    live = _live_chunks(request, begun_ms)
+    async with AsyncExitStack() as resources:
+        producer = await resources.enter_async_context(chunk_producer(settings))
+        sender = _Sender(producer, settings, request.realtime, begun_ms)
+        if live is not None:
+            await sender.send_live(live, in_real_time=request.realtime and not request.pcm)
+        else:
+            await sender.send_files(await _name_streams(request, resources), request)
+
+
+def _live_chunks(request: ProduceRequest, begun_ms: int | None) -> AsyncIterator[TimedChunk] | None:
+    """Return the chunks of a pipe as they come; ``None`` where files are sent, or kept first."""
+    if request.pcm:
+        return _pcm_chunks(request, begun_ms)
+    if list(request.sources) != [_STANDARD_INPUT] or not piped.is_pipe():
+        return None
+    ffmpeg = ffmpeg_path()
+    if ffmpeg is None:
+        _remark(f"standard input is sent when it has ended, for there is no ffmpeg: {REMEDY}")
+        return None
+    stream_id = request.stream_id or "standard-input"
+    chunks = piped.decoded(ffmpeg, stream_id, request.chunk_seconds, request.codec)
+    if begun_ms is None and request.realtime:
+        begun_ms = round(1000.0 * time.time())
+    return chunks if begun_ms is None else captured_live(chunks, begun_ms)
+
+
+def _remark(text: str) -> None:
+    Console(stderr=True).print(text, style="yellow", markup=False, soft_wrap=True, highlight=False)
 
 
 def check_stream_id(stream_id: str) -> None:
@@ -101,19 +127,18 @@ def _parse_time(text: str) -> int:
         ) from error
 
 
-async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path]:
+async def _name_streams(request: ProduceRequest, resources: AsyncExitStack) -> dict[str, Path]:
     """Find the files, and give each a stream id."""
     streams: dict[str, Path] = {}
     for source in request.sources:
         if source == _STANDARD_INPUT:
-            file = folder / "standard-input"
-            file.write_bytes(b"".join([data async for data in read_standard_input()]))
-            streams["standard-input"] = file
+            folder = resources.enter_context(temporary_folder())
+            streams["standard-input"] = await asyncio.to_thread(piped.keep, folder)
             continue
         root = Path(source)
-        for file in audio_files(root):
-            name = file.stem if root.is_file() else str(file.relative_to(root).with_suffix(""))
-            streams[_free_name(name, file, streams)] = file
+        for file in audio_files(root, _remark):
+            name = file.relative_to(root).with_suffix("") if root.is_dir() else file.stem
+            streams[_free_name(_printable(str(name)), file, streams)] = file
     if request.stream_id:
         if len(streams) != 1:
             raise SettingsError(f"--stream-id names one stream, but there are {len(streams)} files")
@@ -126,9 +151,16 @@ async def _name_streams(request: ProduceRequest, folder: Path) -> dict[str, Path
     return streams
 
 
+def _printable(name: str) -> str:
+    """Return a name that may be a stream id: a name of a file may be any bytes."""
+    text = name.encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def _free_name(name: str, file: Path, taken: Container[str]) -> str:
     """Return a stream id that no other file has: with its suffix or folder where need be."""
-    names = (name, f"{name}{file.suffix}", f"{file.parent.name}/{name}", str(file))
+    others = (f"{name}{file.suffix}", f"{file.parent.name}/{name}", str(file))
+    names = (name, *map(_printable, others))
     for free in names:
         if free not in taken:
             return free
@@ -269,14 +301,22 @@ class _Sender:
             await self._send(timed.chunk)
             progress.advance(bar, timed.seconds)
 
-    async def send_live(self, chunks: AsyncIterator[TimedChunk]) -> None:
-        """Send chunks as they come."""
+    async def send_live(
+        self, chunks: AsyncIterator[TimedChunk], *, in_real_time: bool = False
+    ) -> None:
+        """Send chunks as they come, or no faster than they play."""
+        start, played = time.monotonic(), 0.0
         with progress_bar(unit="s of audio") as progress:
             bar = progress.add_task("standard input", total=None)
-            async for timed in chunks:
-                await self._send(timed.chunk)
-                progress.advance(bar, timed.seconds)
-            await self._delivered()
+            try:
+                async for timed in chunks:
+                    played += timed.seconds
+                    if in_real_time:
+                        await asyncio.sleep(max(0.0, start + played - time.monotonic()))
+                    await self._send(timed.chunk)
+                    progress.advance(bar, timed.seconds)
+            finally:
+                await self._delivered()
 
     async def _send(self, chunk: AudioChunk) -> None:
         await self._slots.acquire()

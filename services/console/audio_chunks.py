@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,6 +164,17 @@ def captured(chunks: Iterable[TimedChunk], begun_ms: float) -> Iterator[TimedChu
     """
     seconds = 0.0
     for timed in chunks:
+        at = round(begun_ms + 1000.0 * seconds)
+        yield TimedChunk(replace(timed.chunk, captured_at=at), timed.seconds)
+        seconds += timed.seconds
+
+
+async def captured_live(
+    chunks: AsyncIterator[TimedChunk], begun_ms: float
+) -> AsyncIterator[TimedChunk]:
+    """Say of each chunk when its first sample was heard, as `captured` does."""
+    seconds = 0.0
+    async for timed in chunks:
         at = round(begun_ms + 1000.0 * seconds)
         yield TimedChunk(replace(timed.chunk, captured_at=at), timed.seconds)
         seconds += timed.seconds
