@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -140,7 +140,7 @@ async def create_topics(settings: Settings) -> dict[str, int]:
         missing = [name for name in topics.all if name not in existing]
         if missing:
             await _create(admin, missing, settings)
-        partitions = await count_partitions(admin, topics.all)
+        partitions = await _known_partitions(admin, topics.all)
     check_equal_partitions(topics, partitions)
     for name in changelogs(settings):
         await create_changelog(settings, name, partitions[topics.chunks])
@@ -166,7 +166,7 @@ async def create_changelog(settings: Settings, name: str, partitions: int) -> No
                 topic_configs={**_configs(name, settings), "cleanup.policy": "compact"},
             )
             _check_created(await admin.create_topics([topic]))
-        count = await _known_partitions(admin, name)
+        count = (await _known_partitions(admin, [name]))[name]
     if count != partitions:
         raise BrokerError(
             f"{name} has {count} partitions, the topic that it belongs to {partitions}: "
@@ -174,14 +174,18 @@ async def create_changelog(settings: Settings, name: str, partitions: int) -> No
         )
 
 
-async def _known_partitions(admin: AIOKafkaAdminClient, name: str) -> int:
-    """Wait until the broker tells of a topic; return the number of its partitions."""
+async def _known_partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    """Wait until the broker knows topics that were created; return their numbers of partitions.
+
+    Another broker than the one that created a topic, or that one a moment later, may not yet.
+    """
     deadline = time.monotonic() + _REGISTRATION_SECONDS
-    while not (count := (await count_partitions(admin, [name]))[name]):
+    while not all((counts := await count_partitions(admin, names)).values()):
         if time.monotonic() > deadline:
-            raise BrokerError(f"topic {name} was created, and the broker does not tell of it")
+            unknown = ", ".join(name for name, count in counts.items() if not count)
+            raise BrokerError(f"{unknown}: created, and the broker does not tell of it")
         await asyncio.sleep(_REGISTRATION_POLL_SECONDS)
-    return count
+    return counts
 
 
 async def create_replay_topic(settings: Settings) -> None:
