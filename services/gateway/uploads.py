@@ -12,7 +12,8 @@ from aiokafka.errors import KafkaError
 
 from schemas import AudioChunk
 from schemas.errors import AudioError
-from services.gateway.decoding import GrowingFile, UploadEnded, decode_growing
+from services.gateway.decoding import decode_growing
+from services.gateway.growing import GrowingFile, UploadEnded
 from services.gateway.pcm import PcmCutter, PcmFormat, parse_content_type
 from services.gateway.problems import Problem
 from services.gateway.state import Gateway
@@ -155,6 +156,8 @@ async def upload(
     parts: AsyncIterator[bytes],
     content_type: str,
     length: int | None,
+    *,
+    early: bool = True,
 ) -> float:
     """Send an upload as one stream.
 
@@ -170,6 +173,8 @@ async def upload(
         ``audio/pcm;…`` is sent as it comes, without end if need be; of all else the bytes decide.
     length
         Of the whole in bytes, where it is known.
+    early
+        Whether somebody waits for labels before the end.
 
     Returns
     -------
@@ -184,7 +189,7 @@ async def upload(
         raw = parse_content_type(content_type)
         if raw:
             return await _send_pcm(gateway, PcmCutter(stream_id, raw), bytes_of(gateway, parts))
-        return await _send_file(gateway, stream_id, bytes_of(gateway, parts), length)
+        return await _send_file(gateway, stream_id, bytes_of(gateway, parts), length, early=early)
     except AudioError as error:
         raise Problem("not-audio", f"{error}.") from error
 
@@ -208,7 +213,12 @@ def seconds_bytes(raw: PcmFormat) -> int:
 
 
 async def _send_file(
-    gateway: Gateway, stream_id: str, parts: AsyncIterator[bytes], length: int | None
+    gateway: Gateway,
+    stream_id: str,
+    parts: AsyncIterator[bytes],
+    length: int | None,
+    *,
+    early: bool,
 ) -> float:
     limit = gateway.settings.gateway_upload_mb * 1024 * 1024
     if length is not None and length > limit:
@@ -218,8 +228,9 @@ async def _send_file(
     def send(chunk: AudioChunk) -> None:
         asyncio.run_coroutine_threadsafe(sender.send(chunk), loop).result()
 
-    file = GrowingFile(length)
-    decode = partial(decode_growing, allow_ffmpeg=gateway.settings.ffmpeg_in_workers)
+    file = GrowingFile()
+    allowed = gateway.settings.ffmpeg_in_workers
+    decode = partial(decode_growing, allow_ffmpeg=allowed, early=early)
     decoding = loop.run_in_executor(_threads, decode, file, stream_id, send)
     try:
         await _fill(gateway, file, parts, decoding, limit)

@@ -48,8 +48,9 @@ async def classify(request: Request) -> Response:
     gateway = gateway_of(request)
     check_rate(gateway, request)
     accept = request.headers.get("accept", "")
-    found = _predictions(gateway, request)
-    if _NDJSON in accept or _SSE in accept:
+    windows = _NDJSON in accept or _SSE in accept
+    found = _predictions(gateway, request, early=windows)
+    if windows:
         first = await anext(found, None)  # a problem that comes before it is answered as one
         media_type = _NDJSON if _NDJSON in accept else _SSE
         return StreamingResponse(_written(first, found, media_type), media_type=media_type)
@@ -79,11 +80,13 @@ def _line(kind: str, data: bytes, lines: bool) -> bytes:
     return data + b"\n" if lines else b"event: %s\ndata: %s\n\n" % (kind.encode(), data)
 
 
-async def _predictions(gateway: Gateway, request: Request) -> AsyncIterator[GenrePrediction]:
+async def _predictions(
+    gateway: Gateway, request: Request, *, early: bool
+) -> AsyncIterator[GenrePrediction]:
     """Send the body as a stream of its own, and yield its predictions up to the final one."""
     stream_id = new_stream_id("file")
     queue = gateway.hub.follow(stream_id)
-    sent = asyncio.create_task(_send(gateway, request, stream_id))
+    sent = asyncio.create_task(_send(gateway, request, stream_id, early=early))
     try:
         while True:
             prediction = await _next(queue, sent)
@@ -97,12 +100,12 @@ async def _predictions(gateway: Gateway, request: Request) -> AsyncIterator[Genr
         gateway.hub.unfollow(stream_id, queue)
 
 
-async def _send(gateway: Gateway, request: Request, stream_id: str) -> float:
+async def _send(gateway: Gateway, request: Request, stream_id: str, *, early: bool = True) -> float:
     content_type = request.headers.get("content-type", "")
     length = request.headers.get("content-length")
     with sending(gateway, stream_id):
         size = int(length) if length and length.isdigit() else None
-        return await upload(gateway, stream_id, request.stream(), content_type, size)
+        return await upload(gateway, stream_id, request.stream(), content_type, size, early=early)
 
 
 async def _next(
