@@ -229,7 +229,7 @@ def produce(
     request = producing.ProduceRequest(
         sources, stream_id, chunk_seconds, realtime, codec.value, pcm, captured_at
     )
-    _run(producing.produce(_settings(), request))
+    raise typer.Exit(_run(producing.produce(_settings(), request)))
 
 
 @app.command()

@@ -69,7 +69,7 @@ def spectrogram(source: Path, output: Path) -> None:
                 skipped.append(Skipped(file.path, str(error)))
     _tell_skipped(skipped)
     if len(skipped) == len(files):
-        raise DataError(f"no file of {source} could be drawn: give wav, au, ogg, flac or mp3 files")
+        raise DataError(f"no file of {source} could be drawn: docs/formats.md lists what is heard")
     typer.echo(f"{output}: {len(files) - len(skipped)} spectrograms")
 
 

@@ -44,7 +44,8 @@ def unknown(head: bytes, *, of_message: bool) -> str:
     """Return the refusal of bytes that are no audio that we know, with the remedy."""
     begins = head[:_HEAD_BYTES].hex(" ")
     words = what_it_is(head)
-    known = ", ".join(BY_NAME[name].title.partition(" (")[0] for name in WRITTEN)
+    *names, last = (BY_NAME[name].title.partition(" (")[0] for name in WRITTEN)
+    known = f"{', '.join(names)} or {last}"
     if words:
         return f"it begins with {begins}: {words}; send audio, such as {known}"
     what = f"no known audio container begins with {begins}"

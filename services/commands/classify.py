@@ -95,7 +95,8 @@ def classify_segments(settings: Settings, request: ClassifyRequest) -> int:
     ModelError, FileNotFoundError
         As `classify` raises them.
     """
-    files = [file for path in request.paths for file in audio_files(path)]
+    report = partial(Console(stderr=True).print, style="yellow", markup=False, soft_wrap=True)
+    files = [file for path in request.paths for file in audio_files(path, report)]
     if request.labels and len(files) != 1:
         raise SettingsError(f"--labels writes the parts of one file, but there are {len(files)}")
     classifier = create_file_classifier(settings)

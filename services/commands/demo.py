@@ -9,6 +9,7 @@ from pathlib import Path
 import soundfile
 from rich.console import Console
 
+from features.formats.folders import printable
 from schemas import GenrePrediction, decode_event, header
 from schemas.errors import GenrestreamError
 from services.console.audio_chunks import audio_files, chunk_file
@@ -43,9 +44,10 @@ def name_streams(files: Sequence[Path]) -> dict[str, Path]:
     """Give each file a stream id: its name, numbered where two files have the same."""
     streams: dict[str, Path] = {}
     for file in files:
-        name, number = file.stem, 2
+        stem, number = printable(file.stem), 2
+        name = stem
         while name in streams:
-            name, number = f"{file.stem}-{number}", number + 1
+            name, number = f"{stem}-{number}", number + 1
         streams[name] = file
     return streams
 

@@ -18,9 +18,10 @@ from rich.progress import Progress, TaskID
 
 from features import check_shape
 from features.formats.ffmpeg import REMEDY, ffmpeg_path
+from features.formats.folders import printable
 from schemas import AudioChunk, to_milliseconds
 from schemas.codec import MAX_STREAM_ID_BYTES
-from schemas.errors import AudioError, CorruptAudio, SettingsError, UnsupportedAudio
+from schemas.errors import AudioError, SettingsError, UnsupportedAudio
 from services.console import piped
 from services.console.audio_chunks import (
     LARGEST_RAW_BYTES,
@@ -55,8 +56,12 @@ class ProduceRequest:
     captured_at: str | None = None
 
 
-async def produce(settings: Settings, request: ProduceRequest) -> None:
+async def produce(settings: Settings, request: ProduceRequest) -> int:
     """Send everything, and wait until it is delivered.
+
+    Returns
+    -------
+    The exit code: 1 when some of several files were not sent whole; they are reported at the end.
 
     Raises
     ------
@@ -76,8 +81,8 @@ async def produce(settings: Settings, request: ProduceRequest) -> None:
         sender = _Sender(producer, settings, request.realtime, begun_ms)
         if live is not None:
             await sender.send_live(live, in_real_time=request.realtime and not request.pcm)
-        else:
-            await sender.send_files(await _name_streams(request, resources), request)
+            return 0
+        return await sender.send_files(await _name_streams(request, resources), request)
 
 
 def _live_chunks(request: ProduceRequest, begun_ms: int | None) -> AsyncIterator[TimedChunk] | None:
@@ -138,7 +143,7 @@ async def _name_streams(request: ProduceRequest, resources: AsyncExitStack) -> d
         root = Path(source)
         for file in audio_files(root, _remark):
             name = file.relative_to(root).with_suffix("") if root.is_dir() else file.stem
-            streams[_free_name(_printable(str(name)), file, streams)] = file
+            streams[_free_name(printable(str(name)), file, streams)] = file
     if request.stream_id:
         if len(streams) != 1:
             raise SettingsError(f"--stream-id names one stream, but there are {len(streams)} files")
@@ -151,16 +156,10 @@ async def _name_streams(request: ProduceRequest, resources: AsyncExitStack) -> d
     return streams
 
 
-def _printable(name: str) -> str:
-    """Return a name that may be a stream id: a name of a file may be any bytes."""
-    text = name.encode(errors="surrogateescape").decode(errors="replace")
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
 def _free_name(name: str, file: Path, taken: Container[str]) -> str:
     """Return a stream id that no other file has: with its suffix or folder where need be."""
     others = (f"{name}{file.suffix}", f"{file.parent.name}/{name}", str(file))
-    names = (name, *map(_printable, others))
+    names = (name, *map(printable, others))
     for free in names:
         if free not in taken:
             return free
@@ -247,13 +246,21 @@ def _durations(streams: dict[str, Path]) -> tuple[dict[str, float], list[AudioEr
     return durations, broken
 
 
-def _not_sent(broken: list[AudioError], files: int) -> AudioError:
-    if files == 1:
-        return broken[0]
-    reasons = "\n".join(map(str, broken))
-    return CorruptAudio(
-        f"{len(broken)} of {files} files were not sent, all others were:\n{reasons}"
-    )
+def _report(broken: list[AudioError], files: int) -> int:
+    """Say which files were not sent whole, and return the exit code.
+
+    Raises
+    ------
+    AudioError
+        There is one file, and it was not.
+    """
+    if files == 1 and broken:
+        raise broken[0]
+    for error in broken:
+        _remark(str(error))
+    if broken:
+        _remark(f"{len(broken)} of {files} files were not sent whole, all others were")
+    return 1 if broken else 0
 
 
 class _Sender:
@@ -269,23 +276,26 @@ class _Sender:
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._failure: BaseException | None = None
 
-    async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> None:
-        """Send files one after the other; in real time all at once."""
+    async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> int:
+        """Send files one after the other, in real time all at once; return the exit code."""
         durations, broken = _durations(streams)
         with progress_bar(unit="s of audio") as progress:
             total = sum(durations.values())
             bar = progress.add_task(f"{len(durations)} stream(s)", total=total)
-            sending = [
-                self._send_file(name, streams[name], request, progress, bar) for name in durations
-            ]
+
+            async def send(name: str) -> None:
+                try:
+                    await self._send_file(name, streams[name], request, progress, bar)
+                except AudioError as error:
+                    broken.append(error)
+
             if self._realtime:
-                await asyncio.gather(*sending)
+                await asyncio.gather(*map(send, durations))
             else:
-                for stream in sending:
-                    await stream
+                for name in durations:
+                    await send(name)
             await self._delivered()
-        if broken:
-            raise _not_sent(broken, len(streams))
+        return _report(broken, len(streams))
 
     async def _send_file(
         self, name: str, file: Path, request: ProduceRequest, progress: Progress, bar: TaskID

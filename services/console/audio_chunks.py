@@ -1,7 +1,6 @@
 """Cut audio files into messages for ``audio.chunks``, without changing a sample."""
 
 import io
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,9 +12,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from features import MIN_WINDOW_SECONDS, Recording, open_file
+from features.formats.folders import files_below, is_audio
 from features.formats.table import AUDIO_SUFFIXES, WRITTEN, media_type
 from schemas import AudioChunk
-from schemas.errors import AudioError, UnsupportedAudio
+from schemas.errors import AudioError, CorruptAudio, UnsupportedAudio
 from services.settings import MAX_MESSAGE_BYTES
 
 Codec = Literal["auto", "pcm", "wav", "flac", "ogg", "mp3"]
@@ -41,8 +41,7 @@ def audio_files(path: Path, report: Callable[[str], None] | None = None) -> list
     path
         A file, a pipe or a folder.
     report
-        Is told what is left out: hidden files (those of macOS, ``._*``, are no audio), folders
-        that cannot be read, links to folders.
+        Is told what is left out, as `features.formats.folders.files_below` does.
 
     Raises
     ------
@@ -55,14 +54,7 @@ def audio_files(path: Path, report: Callable[[str], None] | None = None) -> list
         raise FileNotFoundError(f"there is no file or folder {path}")
     if not path.is_dir():
         return [path]
-    notes: list[str] = []
-    inside = list(_inside(path, notes))
-    audio = [file for file in inside if file.suffix.lower() in AUDIO_SUFFIXES]
-    files = sorted(file for file in audio if not _is_hidden(file, path))
-    if len(files) < len(audio):
-        notes.append(f"{len(audio) - len(files)} hidden files in {path} are left out")
-    for note in notes if report else ():
-        report(note)  # type: ignore[misc]  # there is one
+    files = [file for file in files_below(path, report or _say_nothing) if is_audio(file)]
     if not files:
         raise FileNotFoundError(
             f"no audio in {path}: looked for {', '.join(sorted(AUDIO_SUFFIXES))}"
@@ -70,20 +62,8 @@ def audio_files(path: Path, report: Callable[[str], None] | None = None) -> list
     return files
 
 
-def _inside(folder: Path, notes: list[str]) -> Iterator[Path]:
-    """Yield all files below a folder, and note what is not looked into."""
-
-    def unreadable(error: OSError) -> None:
-        notes.append(f"{error.filename} cannot be read and is left out: {error.strerror}")
-
-    for place, folders, names in os.walk(folder, onerror=unreadable):
-        links = [name for name in folders if Path(place, name).is_symlink()]
-        notes.extend(f"{Path(place, name)} is a link to a folder and is left out" for name in links)
-        yield from (Path(place, name) for name in names if Path(place, name).is_file())
-
-
-def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+def _say_nothing(_: str) -> None:
+    """Leave out without a word."""
 
 
 def duration(path: Path) -> float:
@@ -105,6 +85,8 @@ def _open(path: Path) -> Iterator[Recording]:
             yield recording
     except AudioError as error:
         raise type(error)(f"{path}: {error}") from error
+    except OSError as error:
+        raise CorruptAudio(f"{path}: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True, slots=True)

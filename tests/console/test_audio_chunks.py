@@ -114,7 +114,7 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     assert [file.name for file in audio_files(tmp_path, said.append)] == ["song.mp3"]
     assert said == [
         f"{tmp_path / 'link'} is a link to a folder and is left out",
-        f"2 hidden files in {tmp_path} are left out",
+        f"2 hidden files in {tmp_path} left out",
     ]
 
 

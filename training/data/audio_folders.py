@@ -2,11 +2,12 @@
 
 import hashlib
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from features.formats.table import AUDIO_SUFFIXES
+from features.formats.folders import files_below, is_audio, printable
 from training.data.tables import track_id
 from training.errors import DataError
 
@@ -59,15 +60,18 @@ def find_audio(folder: Path) -> tuple[list[AudioFile], list[Skipped]]:
     if not folder.is_dir():
         raise DataError(f"no folder {folder}: give a folder with one folder of audio a genre")
     root = next((folder / name for name in GTZAN_FOLDERS if (folder / name).is_dir()), folder)
-    inside = [path for genre in sorted(root.iterdir()) if genre.is_dir() for path in _files(genre)]
-    files = [_labelled(path, root) for path in inside if _is_audio(path)]
+    left_out: list[str] = []
+    genres = [genre for genre in sorted(root.iterdir()) if genre.is_dir()]
+    inside = [path for genre in genres for path in files_below(genre, left_out.append)]
+    files = [_labelled(path, root) for path in inside if is_audio(path)]
     if not files:
         raise DataError(
-            f"{folder} holds no audio ({len(inside)} other files): put wav, au, ogg, flac or mp3 "
-            "files into one folder a genre"
+            f"{folder} holds no audio ({len(inside)} other files): put files that are heard "
+            "(docs/formats.md lists them) into one folder a genre"
         )
     _check_names(files)
-    skipped = [Skipped(path, "no audio suffix") for path in inside if not _is_audio(path)]
+    skipped = [Skipped(path, "no audio suffix") for path in inside if not is_audio(path)]
+    skipped += [Skipped(folder, words) for words in left_out]
     return sorted(files, key=lambda file: file.track), skipped
 
 
@@ -79,25 +83,16 @@ def audio_below(folder: Path) -> list[AudioFile]:
     DataError
         There is none.
     """
-    found = [path for path in _files(folder) if _is_audio(path)]
+    found = [path for path in files_below(folder, lambda _: None) if is_audio(path)]
     if not found:
-        raise DataError(f"{folder} holds no audio: give wav, au, ogg, flac or mp3 files")
-    names = [path.relative_to(folder).as_posix() for path in found]
+        raise DataError(f"{folder} holds no audio: docs/formats.md lists what is heard")
+    names = [printable(path.relative_to(folder).as_posix()) for path in found]
     return [AudioFile(path, name, "") for path, name in zip(found, names, strict=True)]
-
-
-def _files(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path for path in found if not path.name.startswith(".")]
-
-
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in AUDIO_SUFFIXES
 
 
 def _labelled(path: Path, root: Path) -> AudioFile:
     relative = path.relative_to(root)
-    return AudioFile(path, track_id(relative.as_posix()), relative.parts[0])
+    return AudioFile(path, track_id(printable(relative.as_posix())), printable(relative.parts[0]))
 
 
 def _check_names(files: list[AudioFile]) -> None:
@@ -114,6 +109,6 @@ def copies(files: list[AudioFile]) -> list[tuple[str, ...]]:
     """Group the tracks whose files have the same bytes."""
     by_content: dict[bytes, list[str]] = defaultdict(list)
     for file in files:
-        with file.path.open("rb") as stream:
+        with suppress(OSError), file.path.open("rb") as stream:  # reported when it was extracted
             by_content[hashlib.file_digest(stream, "sha256").digest()].append(file.track)
     return [tuple(tracks) for tracks in by_content.values() if len(tracks) > 1]
