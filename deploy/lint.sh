@@ -21,8 +21,8 @@ else
   compose=
 fi
 if [ -n "$compose" ]; then # its config command validates by the schema of the compose specification
-  $compose -f docker-compose.yml --profile monitoring config --quiet
-  KAFKA_SASL_PASSWORD=x $compose -f docker-compose.yml -f compose.secure.yaml --profile monitoring \
+  $compose -f docker-compose.yml --profile monitoring --profile all config --quiet
+  KAFKA_SASL_PASSWORD=x $compose -f docker-compose.yml -f compose.secure.yaml --profile monitoring --profile all \
     config --quiet
   echo "compose: the files are valid"
 else

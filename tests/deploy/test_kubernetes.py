@@ -23,6 +23,8 @@ CUSTOM = {"ScaledObject", "TriggerAuthentication"}
 OWN = [document for document in RESOURCES if document["kind"] not in CUSTOM]
 PODS = [document for document in OWN if document["kind"] in {"Deployment", "Job"}]
 VERSION = "1.33"
+#: Of the others no lag tells the load.
+SCALED_BY_LAG = {"extractor", "classifier"}
 
 
 def _name(document: dict[str, Any]) -> str:
@@ -75,15 +77,15 @@ def test_scaling_looks_at_the_groups_of_the_default_model() -> None:
 
 def test_workers_are_probed_budgeted_and_scaled() -> None:
     workers = {d["metadata"]["name"] for d in RESOURCES if d["kind"] == "Deployment"}
-    assert workers == {"extractor", "classifier", "receiver"}
+    assert workers == SCALED_BY_LAG | {"receiver", "gateway", "recorder", "notifier"}
     for document in RESOURCES:
         if document["kind"] == "Deployment":
             (container,) = document["spec"]["template"]["spec"]["containers"]
             assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
-            by_stations = document["metadata"]["name"] == "receiver"  # no lag tells their load
-            assert ("replicas" in document["spec"]) == by_stations
+            scaled = document["metadata"]["name"] in SCALED_BY_LAG
+            assert ("replicas" not in document["spec"]) == scaled
     for kind, target in (("PodDisruptionBudget", "selector"), ("ScaledObject", "scaleTargetRef")):
         found = [d["spec"][target] for d in RESOURCES if d["kind"] == kind]
         names = {x.get("name") or x["matchLabels"]["app.kubernetes.io/name"] for x in found}
-        assert names == (workers if kind == "PodDisruptionBudget" else workers - {"receiver"})
+        assert names == (workers if kind == "PodDisruptionBudget" else SCALED_BY_LAG)
