@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
+from types import FrameType
 from typing import Any, Final
 
 import h11
@@ -78,6 +79,10 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End in order, with 0; uvicorn would raise the signal once more at its end."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Say goodbye, then stop."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "listen": 0,
     "worker extractor": 0,
     "worker classifier": 0,
+    "worker gateway": 0,
     "produce - --pcm 8000:1": 128,
 }
 OWN_BROKER = ("up", "demo")
@@ -57,6 +58,7 @@ def test_a_signal_ends_a_command(
     if not own_broker:
         environment["KAFKA_BOOTSTRAP_SERVERS"] = topics.brokers
         environment["GENRESTREAM_SESSION_TIMEOUT_SECONDS"] = "3"
+        environment["GENRESTREAM_GATEWAY_PORT"] = str(free_port())
     with running(*command.split(), environment=environment) as process:
         if own_broker:
             wait_until(lambda: len(children(process.pid)) >= 3, 30)
