@@ -26,7 +26,7 @@ the test that fails without it, in ``tests/kafka/test_faust_fixes.py`` where no 
 `PromptThread.close`, loop: faust closes connections of another thread, which uvloop does not bear;
     a segmentation fault. ``test_an_app_that_stops_in_a_rebalance_keeps_its_consumer``
 `App._crash`, loop: services wait for each other after a crash; the process stayed.
-    ``tests/kafka/test_failing.py::test_a_worker_that_cannot_go_on_ends``
+    ``tests/faults/test_failing.py::test_a_worker_that_cannot_go_on_ends``
 """
 
 import asyncio
