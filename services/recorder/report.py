@@ -13,7 +13,7 @@ from services.recorder.rows import HOUR, MINUTE, Row
 
 _WIDTH: Final = 1440
 _CONTENT_COLOURS: Final = {
-    "music": "#4e79a7",
+    "music": "#8a97a8",
     "speech": "#f28e2b",
     "other": "#9c755f",
     "silence": "#d62728",
@@ -115,7 +115,8 @@ def report(day: Day) -> str:
         _strip("What played", day, day.labels, colours),
         _strip("Kind of sound", day, day.content, _CONTENT_COLOURS),
         _axis(day),
-        _legend({**colours, "not heard": _NOT_HEARD}),
+        _legend({**colours, "not heard": _NOT_HEARD}, "What played"),
+        _legend({name: _CONTENT_COLOURS.get(name, "#888") for name in content}, "Kind of sound"),
         '<div class="columns"><section><h2>Share of each label</h2>',
         _bars(labels, colours),
         "</section><section><h2>Share of each kind of sound</h2>",
@@ -203,9 +204,9 @@ def _axis(day: Day) -> str:
     return f'<div class="strip"><span></span><div class="axis">{"".join(marks)}</div></div>'
 
 
-def _legend(colours: dict[str, str]) -> str:
+def _legend(colours: dict[str, str], title: str) -> str:
     marks = [f'<span><b style="background:{c}"></b>{escape(n)}</span>' for n, c in colours.items()]
-    return f'<p class="legend">{"".join(marks)}</p>'
+    return f'<p class="legend"><em>{title}:</em> {"".join(marks)}</p>'
 
 
 def _bars(found: dict[str, float], colours: dict[str, str]) -> str:
@@ -301,9 +302,12 @@ h1 {{ margin-bottom: 0; }} h2 {{ margin: 2rem 0 .5rem; font-size: 1.1rem; }} .su
 .axis {{ position: relative; height: 1.4rem; }}
 .axis i {{ position: absolute; font-style: normal; font-size: .8rem; color: #555;
   border-left: 1px solid #999; padding-left: 3px; }}
+.legend {{ margin: .3rem 0; }} .legend em {{ font-style: normal; color: #555; }}
 .legend span {{ margin-right: 1rem; white-space: nowrap; }}
 .legend b, .dot {{ display: inline-block; width: .8rem; height: .8rem; margin-right: .3rem;
   border-radius: 2px; vertical-align: -1px; }}
+@media (max-width: 700px) {{ .axis i {{ display: none; }} .strip > span {{ width: 4rem; }}
+  .axis i:nth-child(3n+1) {{ display: block; }} }}
 .columns {{ display: flex; gap: 3rem; flex-wrap: wrap; }} .columns section {{ flex: 1 1 24rem; }}
 table {{ border-collapse: collapse; }} .bars {{ width: 100%; }}
 .bars td:nth-child(2) {{ width: 55%; }}

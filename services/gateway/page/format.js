@@ -52,7 +52,7 @@ export function clock(ms, withDate) {
 
 export function ago(ms, now) {
   const seconds = Math.max(0, (now - ms) / 1000);
-  if (seconds < 60) return "under 1 min";
+  if (seconds < 60) return "<1 min";
   if (seconds < 5400) return Math.round(seconds / 60) + " min";
   if (seconds < 129600) return Math.round(seconds / 3600) + " h";
   return Math.round(seconds / 86400) + " days";
