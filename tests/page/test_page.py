@@ -92,7 +92,7 @@ def test_a_broken_file_is_refused_in_words(page: Any, tmp_path: Path) -> None:
     broken.write_bytes(b"this is no music at all" * 100)
     page.set_input_files("#file", broken)
     page.wait_for_selector("#heard .say.bad")
-    assert "no known audio container" in page.locator("#heard .say").inner_text()
+    assert "send audio, such as" in page.locator("#heard .say").inner_text()
 
 
 def test_the_microphone_is_labelled_within_seconds(page: Any) -> None:
