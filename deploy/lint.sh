@@ -31,7 +31,7 @@ fi
 
 if command -v promtool >/dev/null; then
   promtool check rules deploy/prometheus/alerts.yml
-  promtool test rules deploy/prometheus/stations_test.yml
+  promtool test rules deploy/prometheus/stations_test.yml deploy/prometheus/workers_test.yml
 else
   skip "the alert rules beyond tests/deploy" promtool
 fi

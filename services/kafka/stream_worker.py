@@ -50,6 +50,11 @@ class StreamWorker:
         return self.processor.live_streams
 
     @property
+    def in_hand_ms(self) -> int | None:
+        """Timestamp of the oldest message in hand, in ms since 1970; ``None`` while idle."""
+        return self.processor.in_hand_ms
+
+    @property
     def positions(self) -> dict[int, int]:
         """Next offset to process, by partition that is ours."""
         return self.processor.positions

@@ -50,6 +50,10 @@ class Watched(Protocol):
     def live_streams(self) -> int:
         """Number of open streams."""
 
+    @property
+    def in_hand_ms(self) -> int | None:
+        """Timestamp of the oldest message in hand, in ms since 1970; ``None`` while idle."""
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -146,6 +150,11 @@ class WorkerCollector:
         yield _gauge(
             "genrestream_assigned_partitions", "Partitions assigned", len(worker.positions)
         )
+        yield _gauge(
+            "genrestream_lag_to_live_seconds",
+            "From the timestamp of the oldest message in hand until now, 0 while idle",
+            lag_to_live(worker.in_hand_ms, time.time()),
+        )
         yield _gauge("genrestream_alive", "1 while /healthz answers ok", watch.alive().ok)
         yield _gauge("genrestream_ready", "1 while /readyz answers ok", watch.ready().ok)
         yield build_info(watch.metrics.service)
@@ -165,6 +174,11 @@ class WorkerCollector:
                 labels = [self.watch.reader.group, self.watch.reader.topic, str(partition)]
                 family.add_metric(labels, max(0, ends[partition] - position))
         return family
+
+
+def lag_to_live(in_hand_ms: int | None, now: float) -> float:
+    """Return how long ago the message in hand was sent, in seconds; 0 without one."""
+    return 0.0 if in_hand_ms is None else max(0.0, now - in_hand_ms / 1000)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -72,6 +72,8 @@ class Processor(Generic[State, Saved, Output]):
         self.partitions: dict[int, Partition[State, Saved]] = {}
         self.is_assigned = False
         self.is_stopped = False
+        #: Timestamp of the oldest message in hand; others read it to tell the lag to live.
+        self.in_hand_ms: int | None = None
         #: Held while messages are in hand.
         self.processing = asyncio.Lock()
         self._meter = meter
@@ -105,12 +107,15 @@ class Processor(Generic[State, Saved, Output]):
         if self.is_stopped:
             return
         records = self.log.take(MAX_TOGETHER)
+        self.in_hand_ms = min((record.timestamp_ms for record in records), default=None)
         try:
             await self._process(records)
         except Exception as error:
             logger.exception("cannot go on after %s", records[0].place if records else "-")
             await self.log.crash(error)
             raise
+        finally:
+            self.in_hand_ms = None
 
     async def _process(self, records: Sequence[Record]) -> None:
         """Take in messages that wait together, and hand over what comes of them."""

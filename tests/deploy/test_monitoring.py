@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
 
 from services.kafka.group_lag import LagReader, PartitionLag
-from services.kafka.watch import Watch, WorkerCollector
+from services.kafka.watch import Watch, WorkerCollector, lag_to_live
 from services.observing.liveness import Health
 from services.observing.worker_metrics import Metrics
 from services.receiver.station_metrics import StationMetrics
@@ -26,6 +27,7 @@ class _Worker:
     positions = {0: 5}  # noqa: RUF012 - a constant of a test
     is_assigned = True
     live_streams = 1
+    in_hand_ms = None
     failure = None
 
 
@@ -96,3 +98,11 @@ def test_lag_of_group_and_worker() -> None:
     values: dict[str, Any] = {name: f.samples for name, f in FAMILIES.items()}
     assert [s.value for s in values["genrestream_consumer_lag_messages"]] == [2]
     assert [s.value for s in values["genrestream_consumer_group_lag_messages"]] == [3]
+
+
+@pytest.mark.parametrize(
+    ("in_hand_ms", "seconds"),
+    [(None, 0.0), (98_500, 1.5), (100_400, 0.0)],  # idle, behind, a producer's clock ahead
+)
+def test_lag_to_live(in_hand_ms: int | None, seconds: float) -> None:
+    assert lag_to_live(in_hand_ms, 100.0) == pytest.approx(seconds)
