@@ -19,6 +19,7 @@ from benchmarks import report
 from benchmarks.load import Codec, Load, encoded, listen, send
 from benchmarks.system import MODEL, System, running_system
 from services.kafka.clients import chunk_producer
+from services.settings import load_settings
 
 REPORT: Final = report.FOLDER / "pipeline.json"
 
@@ -121,7 +122,7 @@ def rows(results: Sequence[Throughput]) -> list[list[str]]:
         [
             f"{r.case.chunk_seconds:g} s {r.case.codec}, {r.case.streams} streams, "
             f"{r.case.partitions} p., {r.case.workers}+{r.case.workers} w."
-            f"{'' if r.case.model == MODEL else ', musicnn-200'}",
+            f"{'' if r.case.model == MODEL else f', {r.case.model}'}",
             f"{r.rate:.0f}",
             f"{r.rate / results[0].rate:.2f}",
             f"{r.per_cpu_second:.0f}",
@@ -137,8 +138,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=REPORT, help="where the figures go")
     parser.add_argument("--seconds", type=float, default=6000.0, help="of audio in a case")
     parser.add_argument("--case", type=int, nargs="+", help="only these of the cases, from 0")
+    parser.add_argument("--model", help="only the first case, with this model, or `default`")
     options = parser.parse_args()
     chosen = [CASES[number] for number in options.case] if options.case else CASES
+    if options.model:
+        model = load_settings().model if options.model == "default" else options.model
+        chosen = [replace(case, model=model) for case in (chosen if options.case else CASES[:1])]
     before = report.machine()
     results = asyncio.run(measure([replace(case, seconds=options.seconds) for case in chosen]))
     report.show(
