@@ -49,7 +49,7 @@ test-endurance: $(VENV)/.dev ## Joins to cold clusters and thirty kills, for an 
 	$(BIN)/python -m tests.faults.endurance kills $(ENDURANCE)
 
 test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every way (needs ffmpeg)
-	$(BIN)/python -m pytest -m "radio or not radio" tests/receiver
+	$(BIN)/python -m pytest -m "radio or not radio" -rs tests/receiver tests/radio
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)

@@ -189,9 +189,14 @@ class Decoder:
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        # Pipes that nobody reads keep wait() waiting: they are closed first.
-        self.process._transport.close()  # type: ignore[attr-defined]
+        # Pipes that nobody reads keep wait() waiting: they are closed first. Not by the transport's
+        # own close(), which may reap the process before asyncio's watcher does.
+        transport = self.process._transport  # type: ignore[attr-defined]
+        for number in range(3):
+            if pipe := transport.get_pipe_transport(number):
+                pipe.close()
         await self.process.wait()
+        transport.close()
         if self._reading_errors:
             self._reading_errors.cancel()
             await asyncio.gather(self._reading_errors, return_exceptions=True)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from schemas import AudioChunk, EventKind, Station, StationEvent, station_event_id, to_time
 from services.receiver.backoff import REFUSED_SECONDS, Backoff, is_refused
-from services.receiver.cutting import CHUNK_SAMPLES, Cutter, encode_chunk
+from services.receiver.connection import Connection
+from services.receiver.cutting import CHUNK_SAMPLES, encode_chunk
 from services.receiver.decoder import SAMPLE_RATE
 from services.receiver.reasons import Reason, SourceFailed, failed
 from services.receiver.silence import Silence, level_dbfs
 from services.receiver.sources import Source, open_source
 from services.receiver.station_state import State, StationState
-from services.receiver.timeline import Numbers, Timeline, first_number
+from services.receiver.timeline import Numbers, first_number
 
 STALL_SECONDS: Final = 3.0
 #: No audio for so long, and the connection is given up.
@@ -31,8 +32,34 @@ _FIRST_AUDIO_SECONDS: Final = 15.0
 _PROOF_SECONDS: Final = 2.9
 _LONG_PROOF_SECONDS: Final = 12.0
 _SHORT_CONNECTION_SECONDS: Final = 30.0
-#: A pause of the arrivals, beside which a lag is no slowness.
-_PAUSE_SECONDS: Final = 2.0
+
+
+def is_stalled(playing: bool, seconds: float, fed_seconds: float) -> bool:
+    """Tell whether audio is overdue.
+
+    Parameters
+    ----------
+    playing
+        Whether this connection has brought audio.
+    seconds
+        Since the last audio.
+    fed_seconds
+        Since the decoder had more than a few bytes without giving any.
+
+    Raises
+    ------
+    SourceFailed
+        None is to be expected any more.
+    """
+    if not playing:
+        if seconds > _FIRST_AUDIO_SECONDS:
+            raise failed("no-audio", f"for {seconds:.0f} s")
+        return False
+    if fed_seconds > _GARBAGE_SECONDS:
+        raise failed("unknown-codec", "it changed on the way")
+    if seconds > NO_AUDIO_SECONDS:
+        raise failed("no-audio", f"for {seconds:.0f} s")
+    return seconds > STALL_SECONDS
 
 
 class Listener(Protocol):
@@ -142,7 +169,7 @@ class Receiver:
         self._missing = 0.0
         self._proof_seconds = _PROOF_SECONDS
         self._title: str | None = None
-        self._connection = _Connection()
+        self._connection = Connection()
 
     async def run(self) -> None:
         """Listen for ever."""
@@ -157,7 +184,7 @@ class Receiver:
     async def _attempt(self) -> Reason:
         """Connect and listen until it ends; return why it did."""
         self._enter(State.CONNECTING)
-        self._connection = _Connection()
+        self._connection = Connection()
         self._offset = self._wall() - self._monotonic()
         try:
             async with open_source(self.station, self._take_title, local=self._local) as source:
@@ -192,28 +219,20 @@ class Receiver:
         SourceFailed
             None comes.
         """
-        began = self._monotonic()
+        began = fed = self._monotonic()
         bytes_before = source.found.received
         while True:
             try:
                 async with asyncio.timeout(0.5):
                     return await source.read()
             except TimeoutError:
-                self._check_audio(self._monotonic() - began, source.found.received - bytes_before)
-
-    def _check_audio(self, seconds: float, received: int) -> None:
-        playing = self.state.state in (State.RECEIVING, State.STALLED)
-        if not playing:
-            if seconds > _FIRST_AUDIO_SECONDS:
-                raise failed("no-audio", f"for {seconds:.0f} s")
-            return
-        if seconds > _GARBAGE_SECONDS and received > _GARBAGE_BYTES:
-            raise failed("unknown-codec", "it changed on the way")
-        if seconds > NO_AUDIO_SECONDS:
-            raise failed("no-audio", f"for {seconds:.0f} s")
-        if seconds > STALL_SECONDS:
-            self._enter(State.STALLED)
-            self._listener.observed(self)
+                now = self._monotonic()
+                if source.found.received - bytes_before <= _GARBAGE_BYTES:
+                    fed = now
+                playing = self.state.state in (State.RECEIVING, State.STALLED)
+                if is_stalled(playing, now - began, now - fed):
+                    self._enter(State.STALLED)
+                    self._listener.observed(self)
 
     def _arrived(self, seconds: float) -> None:
         connection, now = self._connection, self._monotonic()
@@ -235,22 +254,18 @@ class Receiver:
             self._join(connection)
         connection.skip_overlap()
         while connection.cutter.samples >= CHUNK_SAMPLES:
-            start = self._start_of_cutter()
+            start = self._connection.start
             samples = connection.cutter.take()
             assert samples is not None
             self._send(samples, start)
             self._count_proof(len(samples) / SAMPLE_RATE)
 
-    def _start_of_cutter(self) -> float:
-        connection = self._connection
-        return connection.timeline.end - connection.cutter.samples / SAMPLE_RATE
-
-    def _join(self, connection: "_Connection") -> None:
+    def _join(self, connection: Connection) -> None:
         """Put a connection's audio behind what was heard before: a gap, or an overlap to drop."""
         connection.joined = True
         if self._end is None:
             return
-        missing = self._start_of_cutter() - self._end
+        missing = self._connection.start - self._end
         if missing < 0:
             connection.overlap = round(-missing * SAMPLE_RATE)
         else:
@@ -277,7 +292,7 @@ class Receiver:
         if not connection.joined:
             self._join(connection)
         connection.skip_overlap()
-        start = self._start_of_cutter()
+        start = self._connection.start
         while (samples := connection.cutter.take(rest=True)) is not None:
             self._send(samples, start)
             start += len(samples) / SAMPLE_RATE
@@ -374,28 +389,3 @@ class Receiver:
         timeline = self._connection.timeline
         playing = self.state.state in (State.RECEIVING, State.STALLED)
         return timeline.lag(self._monotonic()) if playing else None
-
-
-@dataclass
-class _Connection:
-    """What belongs to one connection."""
-
-    timeline: Timeline = field(default_factory=Timeline)
-    cutter: Cutter = field(default_factory=Cutter)
-    joined: bool = False
-    overlap: int = 0
-    heard: float = 0.0
-    proved: bool = False
-    paused: float = -1e9
-    _last: float | None = None
-
-    def arrived(self, now: float) -> None:
-        """Note when audio came, and when it paused."""
-        if self._last is not None and now - self._last > _PAUSE_SECONDS:
-            self.paused = now
-        self._last = now
-
-    def skip_overlap(self) -> None:
-        """Drop what was heard before this connection."""
-        if self.overlap:
-            self.overlap -= self.cutter.drop(self.overlap)
