@@ -6,7 +6,6 @@ word, and not as much is heard as the sound files held before they were changed.
 """
 
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -162,10 +162,16 @@ def try_batch(seed: int, count: int = _BATCH) -> list[Outcome]:
     ffmpeg = ffmpeg_path()
     assert ffmpeg, "asked for before"
     outcomes = [try_one(*mutation, ffmpeg) for mutation in mutations(seed, count)]
-    memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = _peak_bytes()
     if memory > _MAX_MEMORY:
         outcomes.append(Outcome(f"{seed} memory", memory, 0.0, "", 0.0))
     return [outcome for outcome in outcomes if outcome.differs or outcome.is_slow]
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process has held; `getrusage` would tell its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 def _by_ffmpeg(data: bytes, ffmpeg: str) -> float:
