@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from schemas import Headers, cut_headers
+from schemas import Headers, cut_headers, dead_letter_headers, original_headers
 from services.processing.log import Message
 from services.processing.records import DeadLetter
 
@@ -33,14 +33,13 @@ def by_reference(topic: str, letter: DeadLetter, service: str) -> Message:
 
 
 def _first(letter: DeadLetter, service: str) -> Headers:
-    own = len(letter.headers(service)) - len(_reason(letter, service))
-    return letter.headers(service)[:own][:_KEPT_HEADERS] + _reason(letter, service)
+    own = original_headers(letter.record.headers)
+    return own[:_KEPT_HEADERS] + _reason(letter, service)
 
 
 def _reason(letter: DeadLetter, service: str) -> Headers:
     record = letter.record
-    bare = DeadLetter(type(record)(record.place, record.timestamp_ms, None, b""), letter.error)
-    return bare.headers(service)
+    return dead_letter_headers(record.place, record.timestamp_ms, service, letter.error, [])
 
 
 def _cut_headers(letter: DeadLetter) -> Headers:
