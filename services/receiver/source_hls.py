@@ -127,7 +127,8 @@ class Hls:
         text = decode_playlist(body)
         if "#EXTM3U" not in text[:20]:
             raise failed("bad-playlist", "it does not begin with #EXTM3U")
-        return parse_media_playlist(text, self.url)
+        # In a thread: 4 MB of lines take seconds, and other stations are to be heard meanwhile.
+        return await asyncio.to_thread(parse_media_playlist, text, self.url)
 
     async def _get(self, part: Part) -> bytes:
         data = await fetch(self.request, part.url, MAX_SEGMENT_BYTES, part.span)
