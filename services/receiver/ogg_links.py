@@ -1,7 +1,8 @@
 """The links of an Ogg chain: each is decoded by a decoder of its own, and may have a title.
 
 Web radios chain one Ogg stream per track (RFC 3533, section 4). ffmpeg on a pipe loses the rest
-where the sample rate changes, so the links are told apart here.
+where the sample rate changes, so the links are told apart here: by their ends, too, for ffmpeg ends
+with an error where an Opus link ends before the end of its last packet, as RFC 7845 allows.
 """
 
 import struct
@@ -12,6 +13,7 @@ from services.receiver.icy import clean_title
 
 _HEADER: Final = 27
 _BEGINS: Final = 0x02
+_ENDS: Final = 0x04
 #: A page has at most 255 segments of 255 bytes.
 _MAX_PAGE: Final = _HEADER + 255 + 255 * 255
 #: Comments are looked for in so much of a link's start; pictures may follow.
@@ -30,10 +32,13 @@ class Piece:
         Whole pages.
     begins
         Whether they begin a new link.
+    ends
+        Whether their link ends with them.
     """
 
     data: bytes
     begins: bool = False
+    ends: bool = False
 
 
 @dataclass
@@ -42,6 +47,7 @@ class LinkSplitter:
 
     _rest: bytes = b""
     _in_headers: bool = True
+    _under_way: int = 0
     _start: bytearray = field(default_factory=bytearray)
     _title: str | None = None
 
@@ -68,6 +74,9 @@ class LinkSplitter:
                 out = bytearray()
             else:
                 out += page
+            if self._is_end_of_link(page):
+                pieces.append(Piece(bytes(out), ends=True))
+                out = bytearray()
             self._look_for_comments(page)
             begin = place + length
         if out:
@@ -81,7 +90,13 @@ class LinkSplitter:
         self._in_headers = begins
         if new:
             self._start.clear()
+            self._under_way = 0  # the link before may have been cut
         return new
+
+    def _is_end_of_link(self, page: bytes) -> bool:
+        """Tell whether a page is the last of the last logical stream of its link."""
+        self._under_way += bool(page[5] & _BEGINS) - bool(page[5] & _ENDS)
+        return bool(page[5] & _ENDS) and not self._under_way
 
     def _look_for_comments(self, page: bytes) -> None:
         if len(self._start) >= _COMMENT_BYTES:

@@ -340,6 +340,8 @@ class _Feed:
                     return
                 first = False
                 await decoder.write(piece.data)
+                if piece.ends:
+                    return
         finally:
             decoder.end_input()
 
