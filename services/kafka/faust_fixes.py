@@ -162,7 +162,7 @@ class App(faust.App):
         for callback in self._when_opened:
             callback(begins)
         names = ", ".join(map(str, sorted(begins))) or "none"
-        logger.info("ready: %s, partitions %s", self.source, names)
+        logger.info("%s ready: %s, partitions %s", self.conf.id, self.source, names)
 
     async def publish(self, message: Outgoing) -> Awaitable[object]:
         """Hand a message over; without a time it gets that of now."""
