@@ -1,7 +1,9 @@
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import absl.logging
 import pytest
 from hypothesis import settings
 
@@ -12,6 +14,10 @@ from tests.faults.kafka import KafkaUnavailable
 # Searching from a fixed seed: a run is repeatable, and as slow as its examples are.
 settings.register_profile("genrestream", deadline=None, derandomize=True)
 settings.load_profile("genrestream")
+
+# TensorFlow's log handler closes its stream whenever logging is configured again, unless that is
+# a standard one. Imported by a test it holds pytest's capture file, and all tests after it fail.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 ROOT = Path(__file__).parents[1]
 
