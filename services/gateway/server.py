@@ -1,6 +1,7 @@
 """Run the gateway: uvicorn, with deadlines and limits for connections that bring nothing."""
 
 import asyncio
+import gc
 import logging
 from contextlib import suppress
 from types import FrameType
@@ -126,6 +127,8 @@ async def serve(gateway: Gateway) -> None:
         gateway.producer = producer
         server = Server(_configuration(gateway), gateway.hub)
         reading = asyncio.create_task(gateway.feed.run())
+        gc.collect()
+        gc.freeze()  # what is imported stays: a full collection would hold everybody up for 0.1 s
         try:
             await server.serve()
         except SystemExit as error:

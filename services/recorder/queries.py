@@ -1,7 +1,7 @@
 """What the database says of a station. Every function takes a connection and reads only."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,11 @@ from services.recorder.calendar import steps
 from services.recorder.rows import HOUR, MINUTE, Row, Span
 from services.recorder.tables import HOURS, MINUTES, SEGMENTS, STATION_EVENTS, STATIONS
 
-#: In the order of `Span`, behind what a row is about.
-_SPAN_COLUMNS: Final = ("began_ms", "model", *(field.name for field in fields(Span)))
+#: Of a row, before the seconds of each label or kind of sound; in the order of `Span`.
+_SPAN_COLUMNS: Final = (
+    *("began_ms", "model", "heard_seconds", "missing_chunks", "energy", "level_seconds"),
+)
+_SECONDS: Final = {"label": "labels", "content": "content"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +97,24 @@ def history(
     """
     at = at or station(connection, station_id).zone
     spans = list(steps(begin_ms, end_ms, step, at))
-    return _in_steps(spans, connection.execute(span_query(spans, station_id, model)), by)
+    return _in_steps(spans, connection.execute(span_query(spans, station_id, by, model)).all())
 
 
 def span_query(
-    spans: list[tuple[int, int]], station_id: str, model: str | None = None
+    spans: list[tuple[int, int]], station_id: str, by: By = "label", model: str | None = None
 ) -> Select[Any]:
     """Return the query for spans: of hours where all their borders are, else of minutes."""
     table, length = MINUTES, MINUTE
     if all(begin % HOUR == 0 and end % HOUR == 0 for begin, end in spans):
         table, length = HOURS, HOUR
     begin, end = (spans[0][0], spans[-1][1]) if spans else (0, 0)
-    statement = _between(table, station_id, begin - begin % length, end)
+    statement = _between(table, by, station_id, begin - begin % length, end)
     return statement if model is None else statement.where(table.c.model == model)
 
 
-def _between(table: Table, station_id: str, begin_ms: int, end_ms: int) -> Select[Any]:
+def _between(table: Table, by: By, station_id: str, begin_ms: int, end_ms: int) -> Select[Any]:
     return (
-        select(*(table.c[name] for name in _SPAN_COLUMNS))
+        select(*(table.c[name] for name in (*_SPAN_COLUMNS, _SECONDS[by])))
         .where(
             table.c.station_id == station_id,
             table.c.began_ms >= begin_ms,
@@ -121,27 +124,30 @@ def _between(table: Table, station_id: str, begin_ms: int, end_ms: int) -> Selec
     )
 
 
-def _in_steps(spans: list[tuple[int, int]], rows: Iterable[Sequence[Any]], by: By) -> list[Step]:
+def _in_steps(spans: list[tuple[int, int]], rows: Iterable[Sequence[Any]]) -> list[Step]:
     sums: list[dict[str, Span]] = [{} for _ in spans]
-    index = 0
+    index, last = 0, len(spans) - 1
     for began_ms, model, *values in rows:
-        while index < len(spans) - 1 and began_ms >= spans[index][1]:
+        while index < last and began_ms >= spans[index][1]:
             index += 1
-        if model in sums[index]:
-            sums[index][model].add(Span(*values))
+        found = sums[index]
+        if model in found:
+            found[model].add(Span(*values))
         else:
-            sums[index][model] = Span(*values)
-    return [_step(span, found, by) for span, found in zip(spans, sums, strict=True)]
+            found[model] = Span(*values)
+    return [_step(span, found) for span, found in zip(spans, sums, strict=True)]
 
 
-def _step(span: tuple[int, int], found: dict[str, Span], by: By) -> Step:
+def _step(span: tuple[int, int], found: dict[str, Span]) -> Step:
+    """Sum a step up; what its shares are of stands in `Span.labels`."""
     if not found:
         return Step(*span, 0.0, 0, None, {}, None)
     model, total = max(found.items(), key=lambda item: (item[1].heard_seconds, item[0]))
-    seconds = total.labels if by == "label" else total.content
+    seconds = total.labels
     whole = sum(seconds.values()) or 1.0
-    ordered = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
-    shares = {name: round(value / whole, 6) for name, value in ordered}
+    shares = {name: round(value / whole, 6) for name, value in seconds.items()}
+    if len(shares) > 1:
+        shares = dict(sorted(shares.items(), key=lambda item: (-seconds[item[0]], item[0])))
     return Step(*span, total.heard_seconds, total.missing_chunks, total.level_dbfs, shares, model)
 
 

@@ -1,6 +1,7 @@
 """The schema of the database: made and brought up to date by one process at a time."""
 
 import logging
+from functools import cache
 from typing import Final
 
 from alembic import command
@@ -63,9 +64,16 @@ def require_schema(connection: Connection, url: URL) -> None:
         )
 
 
+@cache
 def newest() -> str:
     """Return the version that this release works with."""
     return str(_scripts().get_current_head())
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Return the versions that this release can bring up to date."""
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
 def _version(connection: Connection) -> str | None:
@@ -74,8 +82,7 @@ def _version(connection: Connection) -> str | None:
 
 def _refuse_unknown(connection: Connection, url: URL) -> None:
     version = _version(connection)
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if version is not None and version not in known:
+    if version is not None and version not in _known():
         raise DatabaseError(
             f"the database {shown(url)} has schema {version}, which this release does not know "
             f"(it knows {newest()}): upgrade genrestream, or name another database"
