@@ -60,8 +60,10 @@ class Feed:
         What is wrong with the broker, in words; ``None`` while it answers.
     since_ms
         Since when.
-    caught_up
-        Whether all that was there at the start is read.
+    unrecorded_since_ms
+        Since when the recorder stands still; ``None`` while it goes on, or where there is none.
+    all_read
+        Set when all that was there at the start is read.
     """
 
     settings: Settings
@@ -69,7 +71,8 @@ class Feed:
     hub: Hub
     trouble: str | None = "the gateway has not reached the broker yet"
     since_ms: int = field(default_factory=now_ms)
-    caught_up: bool = False
+    unrecorded_since_ms: int | None = None
+    all_read: asyncio.Event = field(default_factory=asyncio.Event)
     messages: int = 0
     observe_delay: Callable[[float], None] = lambda _: None
     _ends: dict[TopicPartition, int] = field(default_factory=dict)
@@ -86,7 +89,20 @@ class Feed:
     def status(self) -> dict[str, Any]:
         """Say how the feed is, as events of kind ``status`` do."""
         state = "ok" if self.trouble is None else "broker-away"
-        return {"state": state, "since": self.since_ms, "text": self.trouble or "all is well"}
+        text = self.trouble or "all is well"
+        unrecorded = self.unrecorded_since_ms
+        return {"state": state, "since": self.since_ms, "text": text, "unrecorded": unrecorded}
+
+    def set_unrecorded(self, since_ms: int | None) -> None:
+        """Take note that nothing is recorded since then, or that it is again, and tell pages."""
+        if since_ms == self.unrecorded_since_ms:
+            return
+        self.unrecorded_since_ms = since_ms
+        self.hub.tell(status(self.status()))
+        if since_ms is None:
+            logger.info("the recorder goes on")
+        else:
+            logger.warning("the recorder stands still: history waits in Kafka")
 
     def _set_trouble(self, trouble: str | None) -> None:
         if (trouble is None) != (self.trouble is None):
@@ -154,7 +170,8 @@ class Feed:
         for tp in partitions:
             place = places[tp]
             consumer.seek(tp, ends[tp] if place is None else place)
-        self._ends, self.caught_up = dict(ends), False
+        self._ends = dict(ends)
+        self.all_read.clear()
 
     async def _consume(
         self, consumer: AIOKafkaConsumer, roles: Mapping[str, str], check: "asyncio.Task[None]"
@@ -182,9 +199,15 @@ class Feed:
             if role == "predictions" and self.caught_up:
                 self.observe_delay(max(0.0, (now_ms() - record.timestamp) / 1000))
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that was there at the start is read."""
+        return self.all_read.is_set()
+
     async def _see_whether_caught_up(self, consumer: AIOKafkaConsumer) -> None:
         behind = [tp for tp, end in self._ends.items() if await consumer.position(tp) < end]
-        self.caught_up = not behind
+        if not behind:
+            self.all_read.set()
 
     def _forget(self) -> None:
         for stream_id in self.board.forget(now_ms()):

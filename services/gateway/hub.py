@@ -26,6 +26,8 @@ _TICK_SECONDS: Final = 0.02
 _BUSY_TICK_SECONDS: Final = 0.1
 _MANY_READERS: Final = 100
 _FOLLOWED: Final = 20_000
+#: Of the objects that hold the events of one message.
+_KEPT_BYTES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,17 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def blocks(events: list[Event], cursor: str, selection: Selection) -> bytes:
+    """Write the events of one message that a reader asked for.
+
+    The last one alone has the id, which says that the reader has all of them: its connection may
+    break between two.
+    """
+    wanted = [event for event in events if selection.wants(event)]
+    last = len(wanted) - 1
+    return b"".join(block(e, cursor if n == last else None) for n, e in enumerate(wanted))
+
+
 @dataclass(slots=True)
 class _Group:
     """Readers of one selection, and what goes to them at the next tick."""
@@ -104,8 +117,17 @@ class _Kept:
 
     partition: Partition
     offset: int
-    events: tuple[tuple[Event, bytes], ...]
-    size: int
+    events: list[Event]
+    cursor: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return sum(len(event.data) for event in self.events) + len(self.cursor) + _KEPT_BYTES
+
+    def blocks(self, selection: Selection) -> bytes:
+        """Write what of it a reader asked for."""
+        return blocks(self.events, self.cursor, selection)
 
 
 class Hub:
@@ -146,24 +168,30 @@ class Hub:
         self.offsets[partition] = offset + 1
         if not events:
             return
-        cursor = self.layout.encode(self.offsets)
-        blocks = tuple((event, block(event, cursor)) for event in events)
-        self._keep(_Kept(partition, offset, blocks, sum(len(data) for _, data in blocks)))
-        for event, data in blocks:
-            self._hand_out(event, data)
+        kept = _Kept(partition, offset, events, self.layout.encode(self.offsets))
+        self._keep(kept)
+        for event in events:
+            self._follow(event)
+        for group in self._groups.values():
+            if data := kept.blocks(group.selection):
+                group.pending.append(data)
+        self._flush_soon()
 
     def tell(self, event: Event) -> None:
         """Tell an event that is in no topic: it is not kept."""
-        self._hand_out(event, block(event, None))
-
-    def _hand_out(self, event: Event, data: bytes) -> None:
+        data = block(event, None)
         for group in self._groups.values():
             if group.selection.wants(event):
                 group.pending.append(data)
+        self._flush_soon()
+
+    def _follow(self, event: Event) -> None:
         if event.prediction:
             for queue in self._followers.get(event.stream_id, ()):
                 if not queue.full():
                     queue.put_nowait(event.prediction)
+
+    def _flush_soon(self) -> None:
         if self._tick is None and self._groups:
             many = self.readers > _MANY_READERS
             seconds = _BUSY_TICK_SECONDS if many else _TICK_SECONDS
@@ -218,10 +246,8 @@ class Hub:
     def kept(self, offsets: Mapping[Partition, int], selection: Selection) -> Iterator[bytes]:
         """Yield what is kept from these offsets on."""
         for kept in self._ring:
-            if kept.offset >= offsets[kept.partition]:
-                for event, data in kept.events:
-                    if selection.wants(event):
-                        yield data
+            if kept.offset >= offsets[kept.partition] and (data := kept.blocks(selection)):
+                yield data
 
     def follow(self, stream_id: str) -> "asyncio.Queue[GenrePrediction]":
         """Return a queue of the predictions of one stream from now on."""

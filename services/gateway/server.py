@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from services.gateway.board import Board
 from services.gateway.counting import Counters
 from services.gateway.feed import Feed
 from services.gateway.hub import Hub
+from services.gateway.recorder_watch import watch_recorder
 from services.gateway.replay import Replay
 from services.gateway.state import Gateway
 from services.gateway.tokens import TokenCheck
@@ -126,7 +126,10 @@ async def serve(gateway: Gateway) -> None:
     async with chunk_producer(settings) as producer:
         gateway.producer = producer
         server = Server(_configuration(gateway), gateway.hub)
-        reading = asyncio.create_task(gateway.feed.run())
+        tasks = [
+            asyncio.create_task(gateway.feed.run()),
+            asyncio.create_task(watch_recorder(settings, gateway.feed)),
+        ]
         gc.collect()
         gc.freeze()  # what is imported stays: a full collection would hold everybody up for 0.1 s
         try:
@@ -138,9 +141,9 @@ async def serve(gateway: Gateway) -> None:
                 "another port"
             ) from error
         finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 def _configuration(gateway: Gateway) -> uvicorn.Config:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from services.gateway.cursor import Partition
 from services.gateway.events import block, retell, status
 from services.gateway.feed import now_ms
-from services.gateway.hub import Hub, Reader, Selection, chunk
+from services.gateway.hub import Hub, Reader, Selection, blocks, chunk
 from services.gateway.replay import MAX_MESSAGES, count_messages
 from services.gateway.state import Gateway
 
@@ -84,6 +85,11 @@ class EventStream(Response):
         gateway = self._gateway
         yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
         yield block(status(gateway.feed.status()), None)
+        while not gateway.feed.caught_up:  # else a reader's place may lie ahead of ours
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    await gateway.feed.all_read.wait()
+            yield _HEARTBEAT
         async for data in self._missed(gateway.hub):
             yield data
 
@@ -145,10 +151,10 @@ class EventStream(Response):
         gateway, offsets = self._gateway, dict(begin)
         async for message in gateway.replay.messages(begin, end):
             offsets[message.role, message.partition] = message.offset + 1
-            event_id = gateway.hub.layout.encode(offsets)
-            for event in retell(gateway.board, message, now_ms()):
-                if self._selection.wants(event):
-                    yield block(event, event_id)
+            cursor = gateway.hub.layout.encode(offsets)
+            events = retell(gateway.board, message, now_ms())
+            if data := blocks(events, cursor, self._selection):
+                yield data
 
 
 def _joined(blocks: list[bytes]) -> Iterator[bytes]:

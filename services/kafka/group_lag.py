@@ -1,9 +1,9 @@
 """How far a consumer group is behind, as the broker sees it: of running groups and stopped ones."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -11,6 +11,8 @@ from aiokafka.errors import KafkaError
 from services.kafka.errors import BrokerError
 from services.kafka.security import client_options
 from services.settings import Settings
+
+Answer = TypeVar("Answer")
 
 #: A broker that takes longer to tell two offsets counts as one that does not answer.
 ANSWER_SECONDS: Final = 5.0
@@ -66,18 +68,35 @@ class LagReader:
         BrokerError
             No broker answers in time; the next call connects anew.
         """
+        return await self._ask(self._read)
+
+    async def read_committed(self) -> dict[int, int]:
+        """Return the committed offset of each partition in which the group has one.
+
+        Raises
+        ------
+        BrokerError
+            As `read` does.
+        """
+        committed = await self._ask(self._committed)
+        return {place.partition: offset for place, offset in committed.items()}
+
+    async def _ask(self, question: Callable[[AIOKafkaConsumer], Awaitable[Answer]]) -> Answer:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._read(await self._connected())
+                return await question(await self._connected())
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise BrokerError(f"no broker tells the offsets of {self.topic}: {error!r}") from error
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> list[PartitionLag]:
-        ends = await consumer.end_offsets(self._places)
+    async def _committed(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         # committed() asks for one partition; this is what it calls, for all of them at once.
         known = await consumer._coordinator.fetch_committed_offsets(self._places)
-        committed = {place: known[place].offset for place in known if known[place].offset >= 0}
+        return {place: known[place].offset for place in known if known[place].offset >= 0}
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> list[PartitionLag]:
+        ends = await consumer.end_offsets(self._places)
+        committed = await self._committed(consumer)
         new = [place for place in self._places if place not in committed]
         if new:
             committed |= await consumer.beginning_offsets(new)

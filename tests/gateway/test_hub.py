@@ -120,3 +120,21 @@ def test_joining_gets_nothing_twice_and_misses_nothing() -> None:
     _run(work)
     assert connection.written.count(b"data: x\n") == 1
     assert connection.written.count(b"data: xx\n") == 1
+
+
+def test_the_last_event_of_a_message_alone_says_that_all_of_it_was_sent() -> None:
+    connection = Connection()
+    page = Selection(frozenset({"row", "now"}))
+
+    def work(hub: Hub) -> Any:
+        hub.join(page, _reader(connection))
+        events = [Event(kind, "s", b"{}") for kind in ("row", "now", "prediction")]
+        yield lambda: hub.publish(PLACE, 0, events)
+        kept = b"".join(hub.kept({PLACE: 0}, page))
+        assert connection.written == kept
+
+    _run(work)
+    first, second = connection.written.split(b"\n\n")[:2]
+    assert first.startswith(b"event: row")
+    assert second.startswith(b"id: ")
+    assert b"event: now" in second

@@ -6,7 +6,7 @@ import { Rows } from "./rows.js";
 import { Station } from "./station.js";
 
 const at = (id) => document.getElementById(id);
-const trouble = (words) => { const element = at("trouble"); element.hidden = !words; if (words && element.textContent !== words) element.textContent = words; };
+const trouble = (words, mild) => { const element = at("trouble"); element.hidden = !words; element.classList.toggle("mild", Boolean(mild)); if (words && element.textContent !== words) element.textContent = words; };
 const link = new Link({
   board: (board) => rows.begin(board), now: (event) => rows.hear(event), row: (row) => rows.update(row), gone: (event) => rows.remove(event.id), trouble,
   sign: () => { if (!at("sign").open) at("sign").showModal(); },

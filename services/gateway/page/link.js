@@ -15,7 +15,7 @@ export async function ask(path, options) {
 }
 
 export class Link {
-  constructor(handlers) { this.handlers = handlers; this.source = null; this.cursor = null; this.failures = 0; this.timer = 0; this.offset = 0; }
+  constructor(handlers) { this.handlers = handlers; this.source = null; this.cursor = null; this.failures = 0; this.unopened = 0; this.timer = 0; this.offset = 0; }
 
   now() { return Date.now() + this.offset; }
 
@@ -46,14 +46,18 @@ export class Link {
     on("row", this.handlers.row);
     on("gone", this.handlers.gone);
     on("status", (status) => this.status(status));
-    source.onopen = () => { this.failures = 0; };
+    this.unopened++;
+    source.onopen = () => { this.failures = this.unopened = 0; };
     source.onerror = () => { if (source === this.source) this.lost(null); };
   }
 
   status(status) {
     if (status.state === "reset") { this.later(100 + Math.random() * 900); return; }
     if (status.state === "dropped") { this.lost(status.text); return; }
-    if (status.state === "ok") { this.say("ok", "live"); this.handlers.trouble(null); }
+    if (status.state === "ok") {
+      this.say("ok", "live");
+      this.handlers.trouble(status.unrecorded ? "Labels are live, but history is not recorded since " + new Date(status.unrecorded).toLocaleTimeString() + ": see that the recorder and its database run. It waits in Kafka and comes later." : null, true);
+    }
     else { this.say("bad", "no broker"); this.handlers.trouble("No news since " + new Date(status.since).toLocaleTimeString() + ": " + status.text + "."); }
   }
 
@@ -67,10 +71,19 @@ export class Link {
       this.handlers.trouble((navigator.onLine ? reason || "The gateway does not answer." : "This device is offline.") + " What you see is from before; the page tries again by itself.");
     const wait = Math.min(15000, 500 * 2 ** Math.min(5, this.failures)) * (.5 + Math.random() / 2);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => (this.cursor && this.failures < 3 ? this.resume() : this.begin()), wait);
+    this.timer = setTimeout(() => this.resume(), wait);
   }
 
-  resume() { this.connect(); }
+  // Go on where it broke off, once the gateway answers; anew if it does not take our place.
+  async resume() {
+    if (!this.cursor || this.unopened > 1) { this.unopened = 0; return this.begin(); }
+    try { await ask("api/health"); } catch (error) {
+      if (error.status === 401) return this.begin();
+      return this.lost(error instanceof Problem ? error.message : null);
+    }
+    this.connect();
+  }
+
   later(ms) { if (this.source) this.source.close(); this.source = null; clearTimeout(this.timer); this.timer = setTimeout(() => this.begin(), ms); }
 
   say(state, word) {
@@ -80,7 +93,7 @@ export class Link {
   }
 
   watch() {
-    addEventListener("online", () => { this.failures = 0; this.begin(); });
+    addEventListener("online", () => { this.failures = 0; this.resume(); });
     addEventListener("offline", () => this.lost(null));
     document.addEventListener("visibilitychange", () => {
       clearTimeout(this.hiding);

@@ -1,6 +1,8 @@
 """What is known now: streams, their segments, the page's snapshot, and events as they come."""
 
+import asyncio
 import time
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
@@ -22,6 +24,7 @@ from services.gateway.views import Detail, Row
 router = APIRouter(prefix="/api")
 
 _SNAPSHOT_SECONDS: Final = 1.0
+_FIRST_READ_SECONDS: Final = 20.0
 _cache: dict[int, tuple[float, bytes]] = {}
 
 
@@ -32,6 +35,7 @@ async def board(request: Request) -> Response:
     Read on with ``api/events?last_event_id=`` and the cursor, and nothing is missed.
     """
     gateway = gateway_of(request)
+    await _log_read(gateway)
     now, (made, body) = time.monotonic(), _cache.get(id(gateway), (0.0, b""))
     if not body or now - made > _SNAPSHOT_SECONDS:
         body = bytes(Json(snapshot(gateway)).body)
@@ -115,7 +119,24 @@ async def events(
     if gateway.hub.readers >= gateway.settings.gateway_readers:
         detail = f"{gateway.settings.gateway_readers} readers (GENRESTREAM_GATEWAY_READERS)."
         raise Problem("full", detail, {"Retry-After": "10"})
-    return EventStream(gateway, selection(kinds, stream), _begin(gateway, header_id, last_event_id))
+    chosen = selection(kinds, stream)
+    await _log_read(gateway)
+    return EventStream(gateway, chosen, _begin(gateway, header_id, last_event_id))
+
+
+async def _log_read(gateway: Gateway) -> None:
+    """Wait a while, after a start, until the board is right and cursors have their meaning.
+
+    Raises
+    ------
+    Problem
+        No broker has answered since the start.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_READ_SECONDS):
+            await gateway.feed.all_read.wait()
+    if not gateway.hub.offsets:
+        raise Problem("broker-away", "", {"Retry-After": "5"})
 
 
 def selection(kinds: str, streams: list[str] | None) -> Selection:
