@@ -137,7 +137,7 @@ def _dr_flac() -> Any:
 def _read(data: bytes) -> Any:
     try:
         return _dr_flac().flac_read_f32(data)
-    except _dr_flac().MiniaudioError:
+    except (_dr_flac().MiniaudioError, ZeroDivisionError):  # it divides by a rate of 0 Hz
         return None
 
 

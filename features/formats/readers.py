@@ -13,7 +13,7 @@ from features.formats.ffmpeg import ffmpeg_path
 from features.formats.flac_walk import FlacFrames
 from features.formats.foreign import ForeignSound, open_foreign
 from features.formats.parts import Fault, Part
-from features.formats.sound_file import corrupt, open_by_libsndfile
+from features.formats.sound_file import UnknownEncoding, corrupt, open_by_libsndfile
 from features.formats.spliced import size_of
 from features.formats.table import BY_NAME
 from schemas.errors import AudioError, CorruptAudio
@@ -205,6 +205,8 @@ def open_part(part: Part, *, allow_ffmpeg: bool, max_seconds: float) -> PartRead
         return PartReader(part, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds)
     except CorruptAudio as error:
         failure = error
+        if isinstance(error, UnknownEncoding):
+            part = replace(part, encoding=part.encoding or "an encoding unknown to libsndfile")
         if part.decoder == "ffmpeg" or not part.demuxer or not (part.encoding or allow_ffmpeg):
             raise
         if not part.encoding and ffmpeg_path() is None:

@@ -20,6 +20,11 @@ _LIBSNDFILE_RIDDLES: Final = {
     "Unspecified internal error.": "the bytes are no audio that it knows",
     "Format not recognised.": "the bytes are no audio that it knows",
 }
+_UNKNOWN_ENCODING: Final = "Supported file format but unsupported encoding."
+
+
+class UnknownEncoding(CorruptAudio):
+    """The container is known to libsndfile, and the encoding in it is not."""
 
 
 class ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -97,5 +102,6 @@ def open_by_libsndfile(file: Source) -> Iterator[Any]:
 
 def corrupt(error: soundfile.LibsndfileError) -> CorruptAudio:
     """Return libsndfile's error in words."""
-    reason = _LIBSNDFILE_RIDDLES.get(error.error_string.strip(), error.error_string)
-    return CorruptAudio(f"libsndfile cannot decode the audio: {reason}")
+    said = error.error_string.strip()
+    kind = UnknownEncoding if said == _UNKNOWN_ENCODING else CorruptAudio
+    return kind(f"libsndfile cannot decode the audio: {_LIBSNDFILE_RIDDLES.get(said, said)}")

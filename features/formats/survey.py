@@ -17,7 +17,7 @@ from features.formats.tags import after_tag, before_tags
 from schemas.errors import CorruptAudio, UnsupportedAudio
 
 #: Enough to recognise a container.
-_HEAD_BYTES: Final = 512
+_HEAD_BYTES: Final = 1_024
 #: MPEG frames are looked for in so many bytes where nothing is recognised.
 _SEARCH: Final = 1 << 24
 #: Enough to see what it is, if it is no audio, or the rest of a page of Ogg.

@@ -211,7 +211,14 @@ FORMATS: Final = (
     Format("avi", "AVI", rb"RIFF[\0-\xff]{4}AVI ", (), (".avi",), demuxer="avi"),
     Format("mpeg", "MPEG program stream", rb"\0\0\x01\xba", (), (".mpg", ".mpeg"), demuxer="mpeg"),
     Format(
-        "ts", "MPEG transport stream", rb"\x47[\0-\xff]{187}\x47", (), (".ts",), demuxer="mpegts"
+        "ts",
+        "MPEG transport stream",
+        # Whole packets; or some that were cut into, or have a time before each, as cameras write.
+        rb"\x47[\0-\xff]{187}\x47|[\0-\xff]{1,187}?(?:\x47[\0-\xff]{187}){4}\x47"
+        rb"|(?:[\0-\xff]{4}\x47[\0-\xff]{187}){4}",
+        ("video/mp2t",),
+        (".ts", ".m2ts", ".mts"),
+        demuxer="mpegts",
     ),
 )
 

@@ -171,6 +171,17 @@ BY_FFMPEG: Final[dict[str, tuple[Callable[[], bytes], float, str]]] = {
     "WebM": (lambda: foreign("-c:a", "libopus", "-f", "webm"), SECONDS, "WebM"),
     "AC-3": (lambda: foreign("-c:a", "ac3", "-f", "ac3"), SECONDS, "AC-3"),
     "MPEG program stream": (lambda: foreign("-c:a", "mp2", "-f", "mpeg"), SECONDS, "program"),
+    "MPEG transport stream": (lambda: foreign("-c:a", "aac", "-f", "mpegts"), SECONDS, "transport"),
+    "a transport stream from within a packet": (
+        lambda: foreign("-c:a", "aac", "-f", "mpegts")[100:],
+        SECONDS,
+        "transport",
+    ),
+    "a camera's transport stream": (
+        lambda: foreign("-c:a", "aac", "-f", "mpegts", "-mpegts_m2ts_mode", "1"),
+        SECONDS,
+        "transport",
+    ),
     "True Audio": (lambda: foreign("-c:a", "tta", "-f", "tta"), SECONDS, "True Audio"),
     "Speex": (
         lambda: foreign("-ar", "16000", "-c:a", "libspeex", "-f", "ogg"),

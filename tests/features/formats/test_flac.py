@@ -140,6 +140,12 @@ def test_what_libsndfile_does_not_know_is_refused_as_before(rate: int, depth: in
         decode(data)
 
 
+def test_a_rate_of_0_hz_is_no_frame() -> None:
+    data = patched(ONE_BLOCK, 18, b"\0\0" + bytes([ONE_BLOCK[20] & 0x0F]))
+    assert flac.read_flac(ONE_BLOCK, RATE, 1, 4_096) is not None
+    assert flac.read_flac(data, RATE, 1, 4_096) is None
+
+
 def test_without_miniaudio_libsndfile_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = decode(FLAC).samples
     monkeypatch.setattr(flac, "_dr_flac", lambda: None)

@@ -62,6 +62,12 @@ def test_ffmpeg_hears_files(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert "install ffmpeg" in str(refusal.value)
 
 
+def test_an_encoding_unknown_to_libsndfile_is_refused_by_the_name_of_its_container() -> None:
+    caf = sound("CAF", "PCM_16").replace(b"lpcm", b"alaz")
+    with pytest.raises(UnsupportedAudio, match="Core Audio Format with an encoding unknown"):
+        decode(caf)
+
+
 @pytest.mark.parametrize("head", NO_AUDIO)
 def test_what_is_no_audio_is_called_by_its_name(head: bytes, tmp_path: Path) -> None:
     for hear in (decode, lambda data: read_file(written(tmp_path, data))):
