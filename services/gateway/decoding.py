@@ -174,10 +174,23 @@ def decode_growing(
                     raise  # it need not come whole to be refused
             except AudioError:
                 pass  # its first frame may not be there yet
+        if file.wait_for(_MOST_TAG_BYTES, 0) and not allow_ffmpeg:
+            _require_audio(file)
         file.wait()
         return _decode_whole(file, decoded, allow_ffmpeg=allow_ffmpeg)
     finally:
         decoded.end()
+
+
+def _require_audio(file: GrowingFile) -> None:
+    """Refuse what is no audio of ours; it need not come whole for that."""
+    try:
+        with _pcm(Prefix(file), allow_ffmpeg=False):
+            pass
+    except UnsupportedAudio:
+        raise
+    except AudioError:
+        pass
 
 
 def _decode_prefix(file: GrowingFile, decoded: Decoded) -> bool:

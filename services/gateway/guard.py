@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 #: Of a request that is no upload.
 MAX_BODY_BYTES: Final = 64 * 1024
+MAX_HEADER_BYTES: Final = 32 * 1024
 _UPLOADS: Final = ("/api/classify", "/api/streams/")
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -54,6 +55,7 @@ class Guard:
         scope["genrestream.transport"] = _transport_of(receive)
         answer = _Answer(send, self._headers + self._cors(request))
         try:
+            _check_size(scope)
             self._access.check(request, time.monotonic(), time.time())
             if _is_preflight(request) and request.headers.get("origin") in self._access.origins:
                 await _send(answer, 204, b"", {})
@@ -123,6 +125,13 @@ def request_of(scope: Scope) -> Request:
     client = scope.get("client") or ("unknown", 0)
     method = scope.get("method", "WEBSOCKET")
     return Request(method, scope["path"], headers, str(client[0]))
+
+
+def _check_size(scope: Scope) -> None:
+    """Refuse headers that came in one piece, and so were not measured while they came."""
+    size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    if size > MAX_HEADER_BYTES:
+        raise Problem("headers-too-large", f"{size} bytes, at most {MAX_HEADER_BYTES}.")
 
 
 def _is_preflight(request: Request) -> bool:

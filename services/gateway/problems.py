@@ -83,9 +83,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         "The audio cannot be heard",
         "Send WAV, FLAC, Ogg or MP3, whole; or raw PCM with its content type.",
     ),
+    "headers-too-large": Kind(431, "The headers are too large", "Send fewer or shorter ones."),
     "too-many": Kind(429, "Too many requests", "Wait as long as the header Retry-After says."),
     "upload-slow": Kind(
-        408, "The upload stood still", "Send again; a live source must send at least every 30 s."
+        408, "The upload stood still", "Send again; a live source sends at least 16 kB in 30 s."
     ),
     "broker-away": Kind(
         503,

@@ -16,6 +16,7 @@ from services.gateway.app import create_app
 from services.gateway.board import Board
 from services.gateway.counting import Counters
 from services.gateway.feed import Feed
+from services.gateway.guard import MAX_HEADER_BYTES
 from services.gateway.hub import Hub
 from services.gateway.recorder_watch import watch_recorder
 from services.gateway.replay import Replay
@@ -28,7 +29,10 @@ logger = logging.getLogger(__name__)
 
 #: From a connection, or the end of an answer, to the end of the next request's headers.
 HEADER_SECONDS: Final = 10.0
-MAX_HEADER_BYTES: Final = 32 * 1024
+#: What comes of a body after its answer, and for how long, before the connection is cut off.
+_UNREAD_BYTES: Final = 16 * 1024 * 1024
+_UNREAD_SECONDS: Final = 5.0
+_ANSWERED: Final = (h11.DONE, h11.MUST_CLOSE)
 #: Connections beside those of readers of events.
 _SPARE_CONNECTIONS: Final = 500
 _STOP_SECONDS: Final = 2
@@ -38,10 +42,12 @@ _MAX_SOCKET_MESSAGE: Final = 1024 * 1024
 class PunctualProtocol(H11Protocol):
     """uvicorn's protocol, for clients that are slow or many.
 
-    uvicorn waits for ever for the headers of a first request, and takes any number of connections.
+    uvicorn waits for ever for the headers of a first request, takes any number of connections, and
+    after an answer that came early, such as 413, reads the rest of the body, however long.
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _unread: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, if there is room."""
@@ -60,13 +66,24 @@ class PunctualProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; headers that have begun must end in time."""
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state in _ANSWERED:
+            self._unread += len(data)
+            if self._unread > _UNREAD_BYTES:
+                self.transport.abort()
+        elif self.conn.their_state is not h11.IDLE:
             self._forget()
         elif self._deadline is None:
             self._watch()
 
-    def _watch(self) -> None:
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+    def on_response_complete(self) -> None:
+        """Give who still sends a body a moment to read the answer."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self._watch(_UNREAD_SECONDS)
+
+    def _watch(self, seconds: float = HEADER_SECONDS) -> None:
+        self._forget()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _forget(self) -> None:
         if self._deadline:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,8 +23,9 @@ from services.kafka.clients import send_chunk
 MAX_UPLOADS: Final = 16
 _IN_FLIGHT: Final = 8
 _DELIVERY_SECONDS: Final = 30.0
-#: An upload that brings nothing for so long has stalled.
+#: An upload that brings less in so long has stalled: the thinnest PCM brings ten times that.
 _STALL_SECONDS: Final = 30.0
+_STALL_BYTES: Final = 16 * 1024
 _MAX_ID: Final = 200
 
 _threads: Final = ThreadPoolExecutor(MAX_UPLOADS, "decode")
@@ -134,17 +136,22 @@ async def bytes_of(gateway: Gateway, parts: AsyncIterator[bytes]) -> AsyncIterat
     Raises
     ------
     Problem
-        None came for 30 s.
+        Too few came in 30 s of waiting.
     """
+    waited, came = 0.0, 0
     while True:
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(_STALL_SECONDS):
+            async with asyncio.timeout(_STALL_SECONDS - waited):
                 data = await anext(parts, None)
         except TimeoutError as error:
-            detail = f"Nothing came for {_STALL_SECONDS:g} s."
+            detail = f"{came} bytes came in {_STALL_SECONDS:g} s, fewer than {_STALL_BYTES}."
             raise Problem("upload-slow", detail) from error
         if data is None:
             return
+        waited, came = waited + time.monotonic() - began, came + len(data)
+        if came >= _STALL_BYTES:
+            waited, came = 0.0, 0
         gateway.counters.upload_bytes.inc(len(data))
         if data:
             yield data
