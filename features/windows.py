@@ -62,7 +62,8 @@ def cut(pieces: Sequence[Samples], length: int) -> tuple[list[Samples], tuple[Sa
     Returns
     -------
     windows
-        As many as are complete [shape=(length,) each].
+        As many as are complete [shape=(length,) each]; views of the last piece where they can be,
+        for that may be a quarter of an hour.
     rest
         Pieces of the next window, less than `length` samples together; after a cut they are
         copies that keep nothing else alive.
@@ -70,9 +71,14 @@ def cut(pieces: Sequence[Samples], length: int) -> tuple[list[Samples], tuple[Sa
     count = sum(map(len, pieces)) // length
     if not count:
         return [], tuple(piece for piece in pieces if len(piece))
-    joined = np.concatenate(pieces)
-    windows = [joined[i * length : (i + 1) * length] for i in range(count)]
-    rest = joined[count * length :].copy()
+    *earlier, last = pieces
+    held = sum(map(len, earlier))
+    if held >= length:  # never of a stream, whose earlier pieces are less than a window
+        earlier, last, held = [], np.concatenate(pieces), 0
+    first = np.concatenate((*earlier, last[: length - held])) if held else last[:length]
+    begins = range(length - held, count * length - held, length)
+    windows = [first, *(last[begin : begin + length] for begin in begins)]
+    rest = last[count * length - held :].copy()
     return windows, (rest,) if len(rest) else ()
 
 

@@ -13,6 +13,7 @@
      │   ├─ MessageError          the envelope: headers, JSON, schema, feature names
      │   ├─ LateChunk             a chunk that comes after one with a higher sequence number
      │   ├─ WindowOverflow        more chunks or bytes for a window than are kept in memory
+     │   ├─ MemoryFull            a stream that was ended because open streams take too much memory
      │   ├─ MessageTooLarge       more bytes than a worker takes, or than a topic takes of an answer
      │   └─ NumberTaken           other audio under a sequence number that is taken
      ├─ ModelError            an ONNX file that the classifier refuses
@@ -90,6 +91,12 @@ class WindowOverflow(InputError):
     """The window under way needs more chunks, or more bytes, than a stream may keep in memory."""
 
     code = "window-overflow"
+
+
+class MemoryFull(InputError):
+    """The open streams of a worker take more memory than they may: the largest are ended."""
+
+    code = "memory-full"
 
 
 class MessageTooLarge(InputError):

@@ -20,6 +20,7 @@ import typer
 
 from schemas.errors import GenrestreamError
 from services.commands.dead_letters import app as dead_letters
+from services.commands.ending import Ending
 from services.commands.history import app as history
 from services.commands.notify import app as notify
 from services.commands.stations import app as stations_app
@@ -123,17 +124,19 @@ def up(
 @worker.command("extractor")
 def worker_extractor(model: ModelName = None) -> None:
     """Turn audio.chunks into audio.features."""
+    ending = Ending().begin()  # before threads of what is imported
     from services.commands.worker import run_extractor
 
-    run_extractor(_settings(model=model))
+    run_extractor(_settings(model=model), ending)
 
 
 @worker.command("classifier")
 def worker_classifier(model: ModelName = None) -> None:
     """Turn audio.features into genre.predictions."""
+    ending = Ending().begin()
     from services.commands.worker import run_classifier
 
-    run_classifier(_settings(model=model))
+    run_classifier(_settings(model=model), ending)
 
 
 @worker.command("gateway")

@@ -91,6 +91,13 @@ class Settings(BaseSettings):
     max_chunk_seconds: float = Field(
         900.0, ge=1, le=86_400, description="longest audio that one message may decode to"
     )
+    stream_memory_mb: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="that the open streams of a worker may take together, in MiB; beyond it the "
+        "largest are ended. By default three tenths of the container's memory",
+    )
     ffmpeg_in_workers: bool = Field(
         False,
         description="whether workers give audio that they do not decode themselves (AAC, WMA and "

@@ -6,7 +6,7 @@ Failures are `schemas.errors.AudioError`, with the value, the limit and the reme
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -136,6 +136,22 @@ def mono_blocks(recording: Recording) -> Iterator[Samples]:
     return (check_samples(downmix(block)) for block in recording.blocks() if len(block))
 
 
+def joined(blocks: Iterable[Samples]) -> Samples:
+    """Return blocks of samples [shape=(n,) each] one after another, each copied once.
+
+    An array that grows in its place takes no more memory than its samples; to keep all blocks until
+    the last one takes twice as much.
+    """
+    found, filled = np.empty(0, np.float32), 0
+    for block in blocks:
+        if filled + len(block) > len(found):
+            found.resize(filled + max(len(block), filled >> 3), refcheck=False)
+        found[filled : filled + len(block)] = block
+        filled += len(block)
+    found.resize(filled, refcheck=False)
+    return found
+
+
 def _decode_container(
     file: BinaryIO, max_seconds: float, allow_ffmpeg: bool, *, of_message: bool = False
 ) -> Audio:
@@ -162,7 +178,6 @@ def _decode_parts(
     with open_recording(
         file, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds, of_message=of_message
     ) as recording:
-        samples = np.concatenate([downmix(block) for block in recording.blocks()])
-        check_samples(samples)
+        samples = check_samples(joined(downmix(block) for block in recording.blocks()))
         missing = recording.missing_seconds
         return Audio(samples, recording.sample_rate, missing, recording.notes)

@@ -101,7 +101,15 @@ def open_by_libsndfile(file: Source) -> Iterator[Any]:
 
 
 def corrupt(error: soundfile.LibsndfileError) -> CorruptAudio:
-    """Return libsndfile's error in words."""
+    """Return libsndfile's error in words.
+
+    Raises
+    ------
+    MemoryError
+        It had no memory: no fault of the audio.
+    """
     said = error.error_string.strip()
+    if "malloc" in said:
+        raise MemoryError(said)
     kind = UnknownEncoding if said == _UNKNOWN_ENCODING else CorruptAudio
     return kind(f"libsndfile cannot decode the audio: {_LIBSNDFILE_RIDDLES.get(said, said)}")

@@ -29,6 +29,8 @@ Reading = FeatureVector | InputError | None
 
 #: How long the score of a stream is kept, so that repeated windows of it are recognised.
 SCORE_SECONDS: Final = 3600.0
+#: Of a score beside its probabilities.
+_SCORE_BYTES: Final = 4096
 _MAX_ID_LENGTH: Final = 8192
 
 
@@ -177,6 +179,15 @@ class Classifier:
         """Leave a stream open: the extractor ends it."""
         return [Step(state)]
 
+    def size(self, state: Score) -> int:
+        """Return about how many bytes of memory a score takes."""
+        kept = 0 if state.now is None else len(state.now.windows)
+        return _SCORE_BYTES + 8 * len(state.total) * (kept + 1)
+
+    def shed(self, state: Score, reason: InputError) -> list[ClassifierStep]:  # noqa: ARG002
+        """Forget a score, which is in the table: the stream's next window takes it from there."""
+        return [Step(None)]
+
     def is_open(self, saved: Score) -> bool:  # noqa: ARG002 - asked for by Core
         """Streams need no closing here."""
         return False
@@ -209,6 +220,8 @@ class Classifier:
             Not a feature vector, not of the width of its feature set, or with the key of another
             stream, whose score it would disturb.
         """
+        if record.fault:
+            raise record.fault
         vector = decode_event(record.value, FeatureVector)
         if vector.feature_set != self.model.metadata.feature_set:
             return None

@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import logging
-import os
 import signal
 import sys
 import threading
@@ -19,6 +17,7 @@ import uvloop
 from features import FeatureSet
 from services.classifier.agent import create_classifier
 from services.classifier.model import load_model, require_feature_set
+from services.commands.ending import FAILED, Ending, leave
 from services.extractor.agent import create_extractor, create_recipe
 from services.extractor.state import Recipe
 from services.kafka.group_lag import LagReader
@@ -35,11 +34,6 @@ from services.observing.liveness import Health
 from services.observing.logs import log_configuration
 from services.settings import Settings
 
-#: A worker that has not stopped by then after a signal is ended.
-_STOP_SECONDS: Final = 4.0
-#: One that cannot go on is ended by then, with this exit code.
-_FAIL_SECONDS: Final = 6.0
-_FAILED: Final = 1
 #: Python's 5 ms are longer than most of what a thread does here before others may go on.
 _SWITCH_SECONDS: Final = 0.0005
 #: By the topic that a worker reads: those that it cannot do without.
@@ -49,7 +43,7 @@ _TOPICS: Final = {
 }
 
 
-def run_extractor(settings: Settings) -> None:
+def run_extractor(settings: Settings, ending: Ending) -> None:
     """Run an extractor until a signal.
 
     Raises
@@ -70,16 +64,16 @@ def run_extractor(settings: Settings) -> None:
     threading.Thread(target=_warm_up, args=(recipe, warm), daemon=True).start()
     states = changelog(extractor_group(settings), "extractor")
     create = partial(create_extractor, settings, recipe)
-    _run(settings, "chunks", states, create, warm.is_set)
+    _run(settings, "chunks", states, create, warm.is_set, ending)
 
 
-def run_classifier(settings: Settings) -> None:
+def run_classifier(settings: Settings, ending: Ending) -> None:
     """Run a classifier until a signal; raises as `run_extractor` does."""
     model = load_model(settings.model_path)
     require_feature_set(model, settings.feature_sets)
     create = partial(create_classifier, settings, model)
     states = changelog(classifier_group(settings, model.metadata.name), "classifier")
-    _run(settings, "features", states, create, lambda: True)  # loading a model runs it
+    _run(settings, "features", states, create, lambda: True, ending)  # loading a model runs it
 
 
 def _warm_up(recipe: Recipe, done: threading.Event) -> None:
@@ -121,6 +115,7 @@ def _run(
     states: str,
     create: Callable[[int], StreamWorker],
     is_warm: Callable[[], bool],
+    ending: Ending,
 ) -> None:
     topics = Topics(settings.topic_prefix)
     needed = [getattr(topics, name) for name in _TOPICS[source]]
@@ -131,7 +126,7 @@ def _run(
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
     sys.setswitchinterval(_SWITCH_SECONDS)
     stream_worker = create(count)
-    stream_worker.app.when_failed(partial(_leave_in_time, _FAILED, _FAIL_SECONDS))
+    stream_worker.app.when_failed(ending.fail)
     if settings.http_port:
         _watch(stream_worker, settings, count, is_warm).start(settings)
     worker = PunctualWorker(
@@ -142,12 +137,13 @@ def _run(
         quiet=True,
     )
     worker.spinner = None
+    ending.when_told(worker.stop_by)
     gc.freeze()  # else every full collection goes through all that is imported, for 0.1 s
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else _FAILED
-        _leave(code or (_FAILED if stream_worker.failure else 0))
+        code = end.code if isinstance(end.code, int) else FAILED
+        leave(code or (FAILED if stream_worker.failure else 0))
 
 
 def _watch(
@@ -166,23 +162,10 @@ class PunctualWorker(faust.Worker):
     stays in the log.
     """
 
-    def _on_sigint(self) -> None:
-        _leave_in_time(128 + signal.SIGINT, _STOP_SECONDS)
-        super()._on_sigint()
+    def stop_by(self, number: signal.Signals) -> None:
+        """Stop, told by another thread."""
+        stop = self._on_sigint if number == signal.SIGINT else self._on_sigterm
+        self.loop.call_soon_threadsafe(stop)
 
-    def _on_sigterm(self) -> None:
-        _leave_in_time(128 + signal.SIGTERM, _STOP_SECONDS)
-        super()._on_sigterm()
-
-
-def _leave_in_time(code: int, seconds: float) -> None:
-    """End the process if it has not ended by itself by then, whatever is queued."""
-    timer = threading.Timer(seconds, _leave, [code])
-    timer.daemon = True
-    timer.start()
-
-
-def _leave(code: int) -> None:
-    """End the process at once: a warm-up may still compile, and has nothing to finish."""
-    logging.shutdown()
-    os._exit(code)
+    def install_signal_handlers(self) -> None:
+        """Leave signals to `Ending`, which does not depend on the loop."""

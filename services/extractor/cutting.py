@@ -118,5 +118,5 @@ def _keep_opening(state: StreamState, record: Record) -> StreamState:
     return replace(
         state,
         opening=state.opening.append(record),
-        opening_bytes=state.opening_bytes + len(record.value),
+        opening_bytes=state.opening_bytes + record.size,
     )

@@ -8,9 +8,14 @@ from typing import NamedTuple
 
 from features import Audio, decode, decode_pcm, pcm_shape
 from schemas import AudioChunk
+from schemas.errors import AudioTooLong
 from services.extractor.numbering import Arrival, missing_before
 from services.extractor.state import NO_HALF, HalfFrame, Recipe, StreamState
 from services.processing.records import Record
+
+
+class LongAudio(Exception):
+    """A message decodes to so much that no two such are decoded at a time."""
 
 
 class Joined(NamedTuple):
@@ -74,16 +79,24 @@ def decode_joined(joined: Joined, chunk: AudioChunk, recipe: Recipe) -> Audio:
     """Decode a chunk with what was left over before it; the errors are those of `decode`.
 
     Of raw PCM that has no whole frame yet there are no samples.
+
+    Raises
+    ------
+    LongAudio
+        It is longer than `Recipe.side_by_side_seconds`, and may be so.
     """
     shape = pcm_shape(chunk.content_type)
     if shape and chunk.data and not joined.data:
         return decode_pcm(b"", shape, recipe.max_chunk_seconds)
-    return decode(
-        joined.data,
-        chunk.content_type,
-        max_seconds=recipe.max_chunk_seconds,
-        allow_ffmpeg=recipe.allow_ffmpeg,
-    )
+    limit = min(recipe.max_chunk_seconds, recipe.side_by_side_seconds)
+    try:
+        return decode(
+            joined.data, chunk.content_type, max_seconds=limit, allow_ffmpeg=recipe.allow_ffmpeg
+        )
+    except AudioTooLong as error:
+        if limit < recipe.max_chunk_seconds:
+            raise LongAudio from error
+        raise
 
 
 def note(taken: Taken, record: Record) -> str:

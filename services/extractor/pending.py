@@ -58,6 +58,11 @@ class Pending:
     samples: int = 0
     apart: int = 0
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the samples take."""
+        return sum(map(_size, self.pieces))
+
     def append(self, samples: Samples) -> "Pending":
         """Return this and more audio [shape=(n,)], of which nothing else is kept alive."""
         count = self.samples + len(samples)
@@ -78,6 +83,12 @@ def pack(samples: Samples) -> Piece:
     if np.array_equal(unpack(packed).view(np.int32), samples.view(np.int32)):
         return packed
     return samples if samples.base is None else samples.copy()
+
+
+def _size(piece: Piece) -> int:
+    if not isinstance(piece, Packed):
+        return piece.nbytes
+    return piece.high.nbytes + (0 if piece.low is None else piece.low.nbytes)
 
 
 def _pack_bits(bits: NDArray[np.int32]) -> NDArray[np.uint8] | None:

@@ -1,6 +1,7 @@
 """What the extractor knows of a stream, in memory and in its table."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 import msgspec
@@ -11,6 +12,10 @@ from services.extractor.chain import Chain
 from services.extractor.numbering import Numbering
 from services.extractor.pending import Pending
 from services.processing.records import Record
+
+#: Of a stream beside its audio, and of a message that it holds.
+_STATE_BYTES: Final = 2048
+_HELD_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Recipe:
         A chunk that comes later than this after the one before begins a new stream.
     max_chunk_seconds
         Longest audio that one message may decode to.
+    side_by_side_seconds
+        Longest audio of a message that is decoded while others are.
     allow_ffmpeg
         Whether what is not decoded here is given to ffmpeg.
     content
@@ -34,6 +41,7 @@ class Recipe:
     feature_sets: tuple[FeatureSet, ...]
     idle_timeout_seconds: float = 30.0
     max_chunk_seconds: float = 900.0
+    side_by_side_seconds: float = inf
     allow_ffmpeg: bool = False
     content: bool = False
 
@@ -163,6 +171,12 @@ class StreamState:
     opening: Chain[Record] = field(default_factory=Chain)
     opening_bytes: int = 0
     half: HalfFrame = NO_HALF
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        held = _HELD_BYTES * (len(self.held) + len(self.opening))
+        return _STATE_BYTES + self.pending.nbytes + self.opening_bytes + held
 
 
 def resume(stream_id: str, cursor: Cursor) -> StreamState:

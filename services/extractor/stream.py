@@ -81,6 +81,8 @@ def advance(state: StreamState | None, record: Record, recipe: Recipe) -> list[E
         return [*closed, *advance(ended, record, recipe)]
     joined = None
     try:
+        if record.fault:
+            raise record.fault
         chunk = decode_chunk(record.key, record.value, record.headers)
         arrival = _arrival(state, chunk, record, recipe)
         if arrival is Arrival.REPEATED:
@@ -108,6 +110,13 @@ def close(state: StreamState, recipe: Recipe) -> list[ExtractorStep]:
     state = replace(state, cursor=cursor)
     decision: ExtractorStep = Step(state, saved=cursor, timestamp_ms=state.heard.timestamp_ms)
     return [decision, _end(state, [], recipe)]
+
+
+def shed(state: StreamState, reason: InputError, recipe: Recipe) -> list[ExtractorStep]:
+    """End a stream as `close` does; its latest message becomes a dead letter for a reason."""
+    *before, last = close(state, recipe)
+    letter = DeadLetter(_place_only(state), reason)
+    return [*before, replace(last, dead_letters=(*last.dead_letters, letter))]
 
 
 def _if_open(state: StreamState | None) -> StreamState | None:

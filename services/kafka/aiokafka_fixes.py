@@ -1,19 +1,53 @@
-"""Reading of record batches whose header names are not UTF-8.
+"""Reading of record batches that aiokafka 0.14 fails at, on the consumer's thread.
 
-Kafka does not check header names. aiokafka 0.14 refuses a whole batch for one, so a worker would
-fail at the same record at each start. Here what is no UTF-8 is replaced, as Kafka's own Java client
-does it, and the record is processed like any other. It runs on the consumer's thread;
-``tests/kafka/test_aiokafka_fixes.py::test_a_bad_header_name_is_replaced_and_its_batch_is_read``
-fails without it.
+Header names that are not UTF-8: Kafka does not check them. aiokafka refuses a whole batch for one,
+    so a worker would fail at the same record at each start. Here what is no UTF-8 is replaced, as
+    Kafka's own Java client does it, and the record is processed like any other.
+    ``tests/kafka/test_aiokafka_fixes.py::test_a_bad_header_name_is_replaced_and_its_batch_is_read``
+Batches that decompress to gigabytes, have millions of records, or are damaged: aiokafka
+    decompresses and lists them whole, or fails at the same batch again and again.
+    ``tests/kafka/test_aiokafka_fixes.py::test_a_bomb_becomes_one_record``
+Partitions with thousands of messages: aiokafka gives what is fetched in the order of its arrival,
+    and begins each time where it left off; the others wait until a fetch is used up.
+    ``tests/kafka/test_aiokafka_fixes.py::test_partitions_take_turns``
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
 
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+
+from services.kafka.batch_limits import Unreadable, check_count, plain, unreadable
+
+#: Where a batch says how many records it has.
+_COUNT: Final = slice(57, 61)
+
+
+class _Broken(Exception):
+    """So many records of a batch cannot be read."""
+
+    def __init__(self, why: str, left: int) -> None:
+        super().__init__(why)
+        self.left = left
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """Stands for records that are not read; it has what aiokafka's own records have."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    value: Unreadable
+    key: None = None
+    headers: tuple[()] = ()
+    checksum: None = None
 
 
 class _LenientName(bytes):
@@ -43,7 +77,11 @@ class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for a
 
 
 class TolerantBatch:
-    """A batch that is read by aiokafka's compiled parser, or else by the lenient one."""
+    """A batch that is read by aiokafka's compiled parser, or else by the lenient one.
+
+    What neither can read, and a batch beyond the limits of `batch_limits`, becomes one record at
+    the last offset, whose value is `Unreadable`.
+    """
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -53,13 +91,46 @@ class TolerantBatch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
-        try:
-            return iter(list(self._batch))
-        except (CorruptRecordException, UnicodeDecodeError):
-            return iter(_LenientBatch(self._data))
+        why = check_count(count := _record_count(self._data))
+        if why is None:
+            try:
+                yield from _records(plain(self._data), count)
+            except _Broken as error:
+                count, why = error.left, str(error)
+            except ValueError as error:
+                why = str(error)
+            else:
+                return
+        yield self._stand_in(max(count, 1), why)
+
+    def _stand_in(self, messages: int, why: str) -> UnreadableRecord:
+        batch = self._batch
+        value = unreadable(self._data, messages, why)
+        return UnreadableRecord(
+            batch.next_offset - 1, batch.max_timestamp, batch.timestamp_type, value
+        )
 
     def __next__(self) -> Any:
         return next(self._batch)
+
+
+def _record_count(data: memoryview) -> int:
+    return int.from_bytes(data[_COUNT], "big", signed=True)
+
+
+def _records(data: memoryview, count: int) -> Iterator[Any]:
+    """Yield the records of a batch that is not compressed."""
+    read = 0
+    for parser in (DefaultRecordBatch, _LenientBatch):
+        try:
+            for record in islice(parser(data), read, None):
+                read += 1
+                yield record
+        except (CorruptRecordException, UnicodeDecodeError) as error:
+            why = str(error)
+        else:
+            return
+    raise _Broken(why, max(1, count - read))
 
 
 class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for aiokafka's own sake
@@ -72,6 +143,14 @@ class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for aiok
         return TolerantBatch(data) if isinstance(batch, DefaultRecordBatch) else batch
 
 
-def tolerate_header_names() -> None:
+def tolerate_batches() -> None:
     """Make every consumer of this process read such batches."""
     fetcher.MemoryRecords = TolerantRecords
+
+
+def let_others_go_first(consumer: Any, taken: Iterable[TopicPartition]) -> None:
+    """Let partitions that gave something be the last in the next turn, where they have more."""
+    waiting = consumer._fetcher._records
+    for partition in taken:
+        if partition in waiting:
+            waiting.move_to_end(partition)

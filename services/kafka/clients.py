@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import AudioChunk, encode_chunk_headers
-from services.kafka.aiokafka_fixes import tolerate_header_names
+from services.kafka.aiokafka_fixes import tolerate_batches
 from services.kafka.security import client_options, explain_refusal
 from services.kafka.tansu_fixes import adapt_waits
 from services.kafka.topics import Topics, require_topics
@@ -79,7 +79,7 @@ class TopicReader:
             No broker answers, or a topic does not exist.
         """
         counts = await require_topics(self._settings, self._topics)
-        tolerate_header_names()
+        tolerate_batches()
         consumer = self._consumer = AIOKafkaConsumer(
             **client_options(self._settings),
             enable_auto_commit=False,

@@ -9,6 +9,7 @@ from services.kafka.security import faust_credentials
 from services.kafka.stream_worker import StreamWorker
 from services.observing.tracing import create_tracer
 from services.observing.worker_metrics import Metrics
+from services.processing.container import memory_limit
 from services.processing.core import Core, Outputs
 from services.processing.processor import Processor
 from services.processing.saved_states import SavedStates
@@ -18,6 +19,10 @@ from services.settings import MAX_MESSAGE_BYTES, Settings
 _STREAM_BUFFER = 32
 #: A topic that was made since is known within that time.
 _METADATA_MS = 30_000
+#: Records that a partition gives at once: of a batch of thousands the others get their turn.
+_MAX_POLL = 500
+#: Of the container's memory: the rest holds code (250 MB), messages on their way, and a long one.
+_STREAM_SHARE = 0.3
 _LARGEST_REQUEST = 128 * 1024 * 1024
 
 
@@ -53,8 +58,15 @@ def create_app(
     table = state_table(core.service)
     app = App(app_id, source, table, partitions, progress, _configuration(settings))
     tracer = create_tracer(core.service, app_id)
-    processor = Processor(app.source_log, core, outputs, metrics, tracer)
+    processor = Processor(app.source_log, core, outputs, metrics, tracer, _stream_memory(settings))
     return StreamWorker(app, processor, metrics, tracer)
+
+
+def _stream_memory(settings: Settings) -> int:
+    """Return how many bytes the open streams may take."""
+    if settings.stream_memory_mb is not None:
+        return settings.stream_memory_mb << 20
+    return round(_STREAM_SHARE * memory_limit())
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -74,6 +86,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "consumer_max_fetch_size": MAX_MESSAGE_BYTES + 64 * 1024,
         "producer_max_request_size": _LARGEST_REQUEST,  # the broker's limits decide
         "producer_acks": -1,
+        "broker_max_poll_records": _MAX_POLL,
         "stream_buffer_maxsize": _STREAM_BUFFER,
         "stream_wait_empty": False,  # checkpoints acknowledge
         "consumer_metadata_max_age_ms": _METADATA_MS,

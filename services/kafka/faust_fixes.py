@@ -44,7 +44,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP, Message
 from faust.types.transports import ConsumerT
 
-from services.kafka.aiokafka_fixes import tolerate_header_names
+from services.kafka.aiokafka_fixes import let_others_go_first, tolerate_batches
 from services.kafka.errors import StateError
 from services.kafka.faust_log import FaustLog, Read
 from services.kafka.latest_table import LatestTable
@@ -181,7 +181,7 @@ class App(faust.App):
         return cast("CarefulConsumer", self.consumer)
 
     def _new_consumer(self) -> ConsumerT:
-        tolerate_header_names()
+        tolerate_batches()
         self.transport.Consumer = CarefulConsumer  # type: ignore[misc]
         return super()._new_consumer()
 
@@ -333,6 +333,7 @@ class PromptThread(AIOKafkaConsumerThread):
     async def _fetch_records(self, consumer: AIOKafkaConsumer, *some: Any, **other: Any) -> Any:
         begins = _positions(consumer)
         records = await super()._fetch_records(consumer, *some, **other)
+        let_others_go_first(consumer, records)
         return Fetched(records, begins, _positions(consumer))
 
     async def seek_to_begin(self, partitions: Iterable[TP]) -> tuple[dict[TP, int], dict[TP, int]]:

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Records that wait for the processor; 4096 times 132 kB of audio were 540 MB.
 _ROOM: Final = 32
+#: Bytes of them: a message has up to 5 MB.
+_ROOM_BYTES: Final = 32 * 1024 * 1024
 #: The end of the year 9999: no clock that is right goes beyond.
 _LATEST_MS: Final = 253_402_300_799_000
 
@@ -89,6 +91,7 @@ class FaustLog:
         self._changelog = changelog
         self._states = states
         self._queue: deque[Record] = deque()
+        self._queued_bytes = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._places: dict[int, Position] = {}
@@ -104,6 +107,7 @@ class FaustLog:
         """Forget all partitions, and what waits."""
         self._places = {}
         self._queue.clear()
+        self._queued_bytes = 0
         self._arrived.clear()
         self._room.set()
 
@@ -130,7 +134,7 @@ class FaustLog:
             place = places[record.partition]
             if record.offset < place.frontier:
                 continue
-            if len(self._queue) >= _ROOM and not await self._has_room(suspended):
+            if self._is_full and not await self._has_room(suspended):
                 return
             if self._places.get(record.partition) is not place:
                 return
@@ -142,10 +146,16 @@ class FaustLog:
         if record.offset > place.frontier:
             span = f"{place.frontier} to {record.offset - 1}"
             logger.info("%s[%d]: the log has no offset %s", record.topic, record.partition, span)
-        self._queue.append(to_record(record))
+        taken = to_record(record)
+        self._queue.append(taken)
+        self._queued_bytes += taken.size
         place.waiting.append(record.offset)
         place.frontier = record.offset + 1
         self._arrived.set()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._queue) >= _ROOM or self._queued_bytes >= _ROOM_BYTES
 
     async def _has_room(self, suspended: asyncio.Event) -> bool:
         self._room.clear()
@@ -173,6 +183,7 @@ class FaustLog:
         found = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
         for record in found:
             self._places[record.place.partition].waiting.popleft()
+            self._queued_bytes -= record.size
         if not self._queue:
             self._arrived.clear()
         self._room.set()
@@ -259,6 +270,7 @@ def to_record(record: Any) -> Record:
         key=record.key,
         value=record.value or b"",
         headers=_header_list(record.headers),
+        fault=getattr(record.value, "fault", None),
     )
 
 

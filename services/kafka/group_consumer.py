@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from schemas import Place, dead_letter_headers
 from schemas.errors import InputError, MessageError
-from services.kafka.aiokafka_fixes import tolerate_header_names
+from services.kafka.aiokafka_fixes import tolerate_batches
 from services.kafka.errors import DeliveryError
 from services.kafka.security import client_options, explain_refusal
 from services.kafka.tansu_fixes import adapt_waits
@@ -127,7 +127,7 @@ async def group_consumer(
     """
     names = Topics(settings.topic_prefix)
     await require_topics(settings, [*topics, names.dead_letters])
-    tolerate_header_names()
+    tolerate_batches()
     options: dict[str, Any] = client_options(settings)
     consumer = AIOKafkaConsumer(
         **options,

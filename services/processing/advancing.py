@@ -2,21 +2,19 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from schemas.errors import InputError
+from services.processing.container import processors
 from services.processing.core import BatchCore, Core, Output, Saved, State, Turn
+from services.processing.faults import is_of_the_machine
 from services.processing.records import DeadLetter, Record, Step
 
 logger = logging.getLogger(__name__)
-
-#: More threads than this gain nothing: what they do between the kernels holds Python's lock.
-_MAX_THREADS: Final = 8
 
 Result = TypeVar("Result")
 
@@ -100,7 +98,9 @@ class Advancer(Generic[State, Saved, Output]):
         start = time.perf_counter()
         try:
             steps = core.advance_many([turn for turn, _ in waiting])
-        except Exception:
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
             logger.exception("processing failed: trying %d streams one by one", len(waiting))
             return False
         for (_, result), found in zip(waiting, steps, strict=True):
@@ -129,8 +129,10 @@ class Advancer(Generic[State, Saved, Output]):
     def _try(self, state: State | None, record: Record) -> Sequence[Step[State, Saved, Output]]:
         start = time.perf_counter()
         try:
-            return self._core.advance(state, record)
+            return self._advance_or_retry(state, record)
         except Exception as error:
+            if is_of_the_machine(error):
+                raise
             logger.exception("processing failed: %s", record.place)
             fault = ProcessingError(f"{type(error).__name__}: {error}")
             letter = DeadLetter(record, fault)
@@ -138,8 +140,10 @@ class Advancer(Generic[State, Saved, Output]):
         finally:
             self._stopwatch.processed(time.perf_counter() - start)
 
-
-def processors() -> int:
-    """Return how many threads to compute in: one for each processor that we may use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(usable or 1, _MAX_THREADS))
+    def _advance_or_retry(
+        self, state: State | None, record: Record
+    ) -> Sequence[Step[State, Saved, Output]]:
+        try:
+            return self._core.advance(state, record)
+        except MemoryError:  # another thread may have had it, and be done
+            return self._core.advance(state, record)

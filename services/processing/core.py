@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from schemas import Event
+from schemas.errors import InputError
 from services.processing.records import Progress, Record, Step
 
 State = TypeVar("State")
@@ -42,6 +43,15 @@ class Core(Protocol[State, Saved, Output]):
         """End a stream that went idle.
 
         What a step saves must be in the changelog before the next one is published.
+        """
+
+    def size(self, state: State) -> int:
+        """Return about how many bytes of memory the state of a stream takes."""
+
+    def shed(self, state: State, reason: InputError) -> Sequence[Step[State, Saved, Output]]:
+        """End a stream, or forget what is saved of it, because memory is full.
+
+        What ends becomes a dead letter for this reason; the steps are as those of `close`.
         """
 
     def is_open(self, saved: Saved) -> bool:

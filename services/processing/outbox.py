@@ -85,7 +85,8 @@ class Outbox(Generic[State, Saved, Output]):
         """
         if step.note:
             self._log_note(stream_id, step.note, cause)
-        partition.move(stream_id, step, time.monotonic())
+        size = 0 if step.state is None else self._core.size(step.state)
+        partition.move(stream_id, step, time.monotonic(), size)
         parcel.steps.append((partition, stream_id, step))
         for event in step.events:
             message = self._message(event, step.timestamp_ms, traceparent, partition.number)

@@ -10,10 +10,21 @@ from services.processing.records import Record, Step
 
 @dataclass(frozen=True, slots=True)
 class Live(Generic[State]):
-    """An open stream, and since when nothing came of it, in seconds of a monotonic clock."""
+    """An open stream.
+
+    Attributes
+    ----------
+    state
+        Its state.
+    touched
+        Since when nothing came of it, in seconds of a monotonic clock.
+    size
+        How many bytes it takes.
+    """
 
     state: State
     touched: float
+    size: int = 0
 
 
 @dataclass(eq=False)
@@ -30,6 +41,8 @@ class Partition(Generic[State, Saved]):
         Whether it is another's by now: what is still on its way is not saved nor acknowledged.
     offsets
         Which messages are needed.
+    held_bytes
+        What the open streams take together.
     live
         The open streams, by stream id.
     unsaved
@@ -40,6 +53,7 @@ class Partition(Generic[State, Saved]):
     since: float
     lost: bool = False
     offsets: OffsetTracker = field(default_factory=OffsetTracker)
+    held_bytes: int = 0
     live: dict[str, Live[State]] = field(default_factory=dict)
     unsaved: dict[str, Saved] = field(default_factory=dict)
 
@@ -51,12 +65,15 @@ class Partition(Generic[State, Saved]):
         """Take a message in; tell whether it is new."""
         return self.offsets.add(record.place.offset)
 
-    def move(self, stream_id: str, step: Step[State, Saved, Any], now: float) -> None:
-        """Move a stream on by a step."""
-        if step.state is None:
-            self.live.pop(stream_id, None)
-        else:
-            self.live[stream_id] = Live(step.state, now)
+    def move(
+        self, stream_id: str, step: Step[State, Saved, Any], now: float, size: int = 0
+    ) -> None:
+        """Move a stream on by a step, after which it takes so many bytes."""
+        before = self.live.pop(stream_id, None)
+        self.held_bytes -= before.size if before else 0
+        if step.state is not None:
+            self.live[stream_id] = Live(step.state, now, size)
+            self.held_bytes += size
         if step.saved is not None:
             self.unsaved[stream_id] = step.saved
 

@@ -6,12 +6,14 @@ delivered. `checkpoint` says in which order that is made to last.
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic
 
 from services.processing.advancing import Advancer
 from services.processing.checkpoint import Checkpoint
+from services.processing.closing import close_largest
 from services.processing.core import Core, Output, Outputs, Saved, State, Turn
 from services.processing.log import Log
 from services.processing.observers import Meter, Tracing
@@ -47,6 +49,8 @@ class Processor(Generic[State, Saved, Output]):
         What counts the work.
     tracing
         What carries trace context on.
+    memory
+        Bytes that open streams may take together.
 
     Attributes
     ----------
@@ -63,6 +67,7 @@ class Processor(Generic[State, Saved, Output]):
         outputs: Outputs,
         meter: Meter,
         tracing: Tracing,
+        memory: int = sys.maxsize,
     ) -> None:
         self.log = log
         self.core = core
@@ -78,6 +83,7 @@ class Processor(Generic[State, Saved, Output]):
         self.processing = asyncio.Lock()
         self._meter = meter
         self._tracing = tracing
+        self._memory = memory
         self._saving = asyncio.Lock()
         self._checkpoint = self._new_checkpoint()
 
@@ -110,6 +116,7 @@ class Processor(Generic[State, Saved, Output]):
         self.in_hand_ms = min((record.timestamp_ms for record in records), default=None)
         try:
             await self._process(records)
+            await close_largest(self, self._memory)
         except Exception as error:
             logger.exception("cannot go on after %s", records[0].place if records else "-")
             await self.log.crash(error)

@@ -10,19 +10,34 @@ State = TypeVar("State")
 Saved = TypeVar("Saved")
 Output = TypeVar("Output", bound=Event)
 
+#: Of a header in memory, beside its name and value.
+_HEADER_BYTES = 200
 #: Place of a saved state among those of its stream: the larger is the later one.
 Progress = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A consumed message and its place in the log."""
+    """A consumed message and its place in the log.
+
+    Attributes
+    ----------
+    fault
+        Why it could not be read from the log; the value is then what is known of it.
+    """
 
     place: Place
     timestamp_ms: int
     key: bytes | None
     value: bytes
     headers: Headers = field(default_factory=list)
+    fault: InputError | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        headers = sum(len(name) + len(value) + _HEADER_BYTES for name, value in self.headers)
+        return len(self.value) + len(self.key or b"") + headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from itertools import islice, zip_longest
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final, Generic
 
-from schemas.echo import echo
+from services.processing.closing import Open, close
 from services.processing.core import Output, Saved, State
-from services.processing.outbox import Parcel
 from services.processing.partition import Live, Partition, split_key
 from services.processing.processor import Processor
-from services.processing.records import Step
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +20,6 @@ _SAVED_SWEEP_EVERY: Final = 10
 _STALL_SECONDS: Final = 3.0
 #: Streams that are closed together; messages that come meanwhile wait for so many, not for all.
 _TOGETHER: Final = 64
-
-#: An open stream: its partition, its id, and its state.
-Idle = tuple[Partition[State, Saved], str, State]
 
 
 class Upkeep(Generic[State, Saved, Output]):
@@ -73,9 +68,9 @@ class Upkeep(Generic[State, Saved, Output]):
             async with self._processor.processing:
                 idle = list(islice(self._idle_since(time.monotonic() - timeout), _TOGETHER))
                 closed = len(idle)
-                await self._close(idle)
+                await close(self._processor, idle, self._processor.core.close, "idle")
 
-    def _idle_since(self, moment: float) -> Iterable[Idle[State, Saved]]:
+    def _idle_since(self, moment: float) -> Iterable[Open[State, Saved]]:
         if self._processor.is_stopped:
             return
         for partition in self._processor.partitions.values():
@@ -89,25 +84,6 @@ class Upkeep(Generic[State, Saved, Output]):
         log = self._processor.log
         end = log.end(partition.number)
         return end is not None and log.position(partition.number) >= end
-
-    async def _close(self, idle: Sequence[Idle[State, Saved]]) -> None:
-        """Close streams step by step: what one saves must last before the next is published."""
-        if not idle:
-            return
-        closing = [await self._steps(name, state) for _, name, state in idle]
-        for steps in zip_longest(*closing):
-            await self._processor.complete_checkpoint()  # of the steps before
-            parcel: Parcel[State, Saved, Output] = Parcel()
-            for (partition, name, _), step in zip(idle, steps, strict=True):
-                if step is not None and not partition.lost:
-                    await self._processor.outbox.put(parcel, partition, name, step)
-            await self._processor.hand_over(parcel)
-
-    async def _steps(self, stream_id: str, state: State) -> Sequence[Step[State, Saved, Output]]:
-        core = self._processor.core
-        fields = {"service": core.service, "stream": echo(stream_id)}
-        logger.info("stream %s is idle: closed", echo(stream_id), extra=fields)
-        return await self._processor.advancer.run(core.close, state)
 
     async def sweep_saved(self) -> None:
         """Go through the table: forget what is over, take up what waits for an end."""

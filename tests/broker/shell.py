@@ -42,10 +42,10 @@ def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subproc
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
-    """Tell whether a process has a handler for a signal by now (Linux)."""
+    """Tell whether a process has a handler for a signal by now, or waits for it (Linux)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
-    return bool(caught >> (number - 1) & 1)
+    sets = (status.partition(f"{name}:")[2].split()[0] for name in ("SigCgt", "SigBlk"))
+    return any(int(found, 16) >> (number - 1) & 1 for found in sets)
 
 
 def children(pid: int) -> list[int]:

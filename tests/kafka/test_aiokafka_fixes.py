@@ -1,13 +1,20 @@
 """Batches with header names that aiokafka refuses."""
 
+import resource
+from collections import OrderedDict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from services.kafka.aiokafka_fixes import TolerantRecords
+from services.kafka.aiokafka_fixes import TolerantRecords, let_others_go_first
+from services.kafka.batch_limits import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Unreadable
+from tests.abuse import batches as bombs
+from tests.abuse.batches import Many
 
 
 class BadName(str):
@@ -70,8 +77,60 @@ def test_good_batches_are_read_as_ever() -> None:
 def test_a_batch_that_is_broken_is_still_refused() -> None:
     data = bytearray(batch([GOOD]))
     data[-1] ^= 0x7F
-    records = TolerantRecords(bytes(data))
-    broken = records.next_batch()
+    broken = TolerantRecords(bytes(data)).next_batch()
     assert not broken.validate_crc()
-    with pytest.raises(CorruptRecordException):
-        list(broken)
+
+
+def stand_in(data: bytes) -> Any:
+    """Return the only record of a batch that cannot be read."""
+    one = TolerantRecords(data).next_batch()
+    (record,) = one
+    assert record.offset == one.next_offset - 1
+    assert isinstance(record.value, Unreadable)
+    return record
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_bomb_becomes_one_record(codec: str) -> None:
+    data = bombs.batch(Many(2, MAX_BATCH_BYTES, b"k"), codec, timestamp_ms=5)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    record = stand_in(data)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert str(record.value.fault).startswith("2 messages of one batch are left out")
+    assert "32 MiB" in str(record.value.fault)
+    assert (record.offset, record.timestamp, record.key) == (1, 5, None)
+    assert grown < 2 * MAX_BATCH_BYTES // 1024
+
+
+def test_a_batch_of_too_many_records_becomes_one() -> None:
+    many = Many(MAX_BATCH_RECORDS + 1, 0, b"")
+    assert "at most 50000 are taken" in str(
+        stand_in(bombs.batch(many, "zstd", timestamp_ms=0)).value.fault
+    )
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_large_batch_is_read_one_by_one(codec: str) -> None:
+    data = bombs.batch(Many(30, 1_000_000, b"k"), codec, timestamp_ms=0)
+    assert [(r.offset, len(r.value)) for r in read(data)] == [(n, 1_000_000) for n in range(30)]
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_what_cannot_be_read_on_becomes_one_record(codec: str) -> None:
+    data = bombs.batch(Many(3, 10, b"k"), codec, timestamp_ms=0)
+    one = TolerantRecords(bombs.claiming(data, 5)).next_batch()
+    assert one.validate_crc()
+    *good, last = one
+    assert [len(record.value) for record in good] == [10, 10, 10]
+    assert str(last.value.fault).startswith("2 messages of one batch are left out")
+    cut = TolerantRecords(bombs.cut_short(data)).next_batch()
+    assert cut.validate_crc()
+    assert "left out" in str(list(cut)[-1].value.fault)
+
+
+def test_partitions_take_turns() -> None:
+    full, other, gone = (TopicPartition("t", number) for number in range(3))
+    waiting = OrderedDict([(full, ["more"]), (other, ["some"])])
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_records=waiting))
+    let_others_go_first(consumer, [full, gone])
+    assert list(waiting) == [other, full]

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import FeatureVector, Place
+from schemas.errors import InputError
 from services.observing.worker_metrics import Metrics
-from services.processing.advancing import Advancer, processors
+from services.processing.advancing import Advancer
+from services.processing.container import processors
 from services.processing.core import Turn
 from services.processing.records import Progress, Record, Step
 
@@ -50,6 +52,12 @@ class Collector:
 
     def close(self, state: Seen) -> SeenStep:
         return Step(state)
+
+    def size(self, state: Seen) -> int:
+        return sum(map(len, state.values))
+
+    def shed(self, state: Seen, reason: InputError) -> Sequence[SeenStep]:
+        return [Step(None)]
 
     def is_open(self, saved: Seen) -> bool:
         return not saved.ended

@@ -17,6 +17,7 @@ def test_codes_are_stable_and_distinct() -> None:
         "MessageError": "invalid-message",
         "LateChunk": "late-chunk",
         "WindowOverflow": "window-overflow",
+        "MemoryFull": "memory-full",
         "MessageTooLarge": "message-too-large",
         "NumberTaken": "number-taken",
         "ModelError": "invalid-model",

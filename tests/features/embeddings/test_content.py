@@ -8,6 +8,7 @@ import pytest
 
 from features.embeddings import content
 from schemas.errors import InvalidSamples, ModelError
+from services.commands.ending import Ending
 from services.commands.worker import run_extractor
 from services.console import synthesis
 from services.settings import load_settings
@@ -101,4 +102,4 @@ def test_an_extractor_refuses_another_network_before_it_connects(
     copy.write_bytes(b"another")
     monkeypatch.setattr(content, "FILE", copy)
     with pytest.raises(ModelError, match=copy.name):
-        run_extractor(load_settings(feature_sets=("seed-25",), content=True))
+        run_extractor(load_settings(feature_sets=("seed-25",), content=True), Ending())

@@ -12,6 +12,7 @@ from features import feature_set
 from features.embeddings import log_mel, musicnn
 from features.generate_filter_banks import log_mel_bank
 from schemas.errors import InvalidSamples, ModelError
+from services.commands.ending import Ending
 from services.commands.worker import run_extractor
 from services.settings import load_settings
 from tests.audio import Frames, clicks, music, noise, square, tone
@@ -125,7 +126,7 @@ def test_a_worker_refuses_another_network_before_it_connects(
     monkeypatch.setattr(musicnn, "FILE", copy)
     settings = load_settings(feature_sets=("musicnn-200",))
     with pytest.raises(ModelError, match=copy.name):
-        run_extractor(settings)
+        run_extractor(settings, Ending())
     copy.write_bytes(b"another")
     with pytest.raises(ModelError, match=copy.name):
-        run_extractor(settings)
+        run_extractor(settings, Ending())

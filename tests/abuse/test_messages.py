@@ -1,0 +1,106 @@
+"""Single messages that cost more than they should."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.abuse.beside import Beside, Workers, run
+from tests.broker.harness import Message, encoded
+
+pytestmark = [pytest.mark.broker, pytest.mark.abuse, pytest.mark.timeout(300)]
+
+#: What Kafka's own limit of a topic lets pass, beside a message of 110 bytes.
+_TRACEPARENT_BYTES = 5_300_000
+
+
+def _silence(seconds: int, rate: int, channels: int, container: str, subtype: str) -> bytes:
+    """Encode silence, second by second."""
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(
+        buffer, "w", rate, channels, format=container, subtype=subtype
+    ) as file:
+        for _ in range(seconds):
+            file.write(np.zeros((rate, channels), "f4"))
+    return buffer.getvalue()
+
+
+def _each(messages: list[Message]) -> list[Message]:
+    """Put one in each partition, in turn."""
+    return [
+        Message(m.value, m.key, m.headers, m.topic, partition=n % 2, timestamp_ms=m.timestamp_ms)
+        for n, m in enumerate(messages)
+    ]
+
+
+def test_a_flac_with_a_traceparent_of_5_mb(workers: Workers) -> None:
+    async def case(beside: Beside) -> None:
+        flac = encoded(np.zeros(4096, "f4"), container="FLAC")
+        headers = [("traceparent", b"\xee\x80\x80" * (_TRACEPARENT_BYTES // 3))]
+        messages = _each([Message(flac, b"traced", headers)] * 2)
+        places = await beside.send(messages)
+        await beside.until(lambda: beside.answered(places))
+
+    run(workers, "traceparent", case)
+
+
+def test_two_ogg_of_93_kb_that_hold_a_quarter_of_an_hour(workers: Workers) -> None:
+    async def case(beside: Beside) -> None:
+        data = _silence(899, 48_000, 2, "OGG", "VORBIS")
+        assert len(data) < 100_000
+        ends = [("final", b"true")]
+        await beside.send(_each([Message(data, f"long-{n}".encode(), ends) for n in range(4)]))
+        await beside.until(lambda: all(beside.is_over(f"long-{n}") for n in range(4)), 120.0)
+
+    run(workers, "ogg", case)
+
+
+def test_flac_that_holds_a_quarter_of_an_hour(workers: Workers) -> None:
+    async def case(beside: Beside) -> None:
+        data = _silence(899, 48_000, 2, "FLAC", "PCM_16")
+        ends = [("final", b"true")]
+        await beside.send(_each([Message(data, f"flac-{n}".encode(), ends) for n in range(4)]))
+        await beside.until(lambda: all(beside.is_over(f"flac-{n}") for n in range(4)), 120.0)
+
+    run(workers, "flac", case)
+
+
+def test_many_streams_of_a_window_that_is_not_complete(workers: Workers) -> None:
+    """250 of 2.9 s at 384 kHz, whose noise cannot be packed: 4.5 MB each, 1.1 GB together."""
+
+    async def case(beside: Beside) -> None:
+        noise = np.random.default_rng(0).normal(0, 0.1, round(2.9 * 384_000)).astype("f4")
+        data = encoded(noise, 384_000, "WAV", "PCM_24")
+        messages = _each([Message(data, f"wide-{n}".encode()) for n in range(250)])
+        for start in range(0, len(messages), 10):
+            await beside.send(messages[start : start + 10])
+        keys = {f"wide-{n}" for n in range(250)}
+        await beside.until(
+            lambda: all(beside.is_over(key) or beside.is_refused(key) for key in keys), 120.0
+        )
+
+    run(workers, "wide", case)
+
+
+def test_headers_of_all_sizes(workers: Workers) -> None:
+    async def case(beside: Beside) -> None:
+        many = [(f"h{n}", b"x") for n in range(100_000)]
+        wide = [("n" * 1_000_000, b""), ("sequence", b"9" * 1_000_000)]
+        text = [("content-type", b"\x1b]0;" + b"a" * 1_000_000), ("captured-at", b"9" * 1_000_000)]
+        bad = [
+            Message(b"junk", key, headers)
+            for key, headers in (
+                (b"many", many),
+                (b"wide", wide),
+                (b"text", text),
+                (b"k" * 1_000_000, []),
+                ("\U0010ffff\u202e\x00\x1b[2J".encode() * 100, []),
+                (b"\xff\xfe", []),
+                (b"", []),
+            )
+        ]
+        places = await beside.send(_each(bad))
+        await beside.until(lambda: beside.answered(places))
+
+    run(workers, "headers", case)
