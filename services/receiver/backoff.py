@@ -1,6 +1,6 @@
 """When to connect again: at once, then with full jitter, and forgotten after a minute of audio."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -8,8 +8,10 @@ from services.receiver.reasons import REFUSING, Reason
 
 SHORTEST_SECONDS: Final = 1.0
 LONGEST_SECONDS: Final = 60.0
-#: Waits grow slowly, so that a fault of 15 s is over for us within 5 s of its end.
-_GROWTH: Final = 1.5
+#: A wait is at most so much of the outage so far: what it adds to a fault stays small beside it.
+_SHARE: Final = 0.1
+#: But so long in any case: until 15 s of an outage have passed.
+_FIRST_SECONDS: Final = 1.5
 FORGET_SECONDS: Final = 60.0
 REFUSED_SECONDS: Final = 600.0
 #: A source client that reconnects to its server is a 404 for listeners meanwhile: what was heard
@@ -25,23 +27,26 @@ class Backoff:
     ----------
     failures
         Since the last minute of audio.
+    since
+        When the first of them was, in seconds of a monotonic clock.
     """
 
     failures: int = 0
+    since: float = 0.0
 
-    def failed(self) -> "Backoff":
+    def failed(self, now: float) -> "Backoff":
         """Count a failure."""
-        return replace(self, failures=self.failures + 1)
+        return Backoff(self.failures + 1, self.since if self.failures else now)
 
     def heard(self, seconds: float) -> "Backoff":
         """Forget the failures after a minute of audio in one connection."""
         return Backoff() if seconds >= FORGET_SECONDS and self.failures else self
 
-    def wait_seconds(self, random: Random) -> float:
+    def wait_seconds(self, now: float, random: Random) -> float:
         """Choose how long to wait before the next attempt: nothing after the first failure."""
         if self.failures <= 1:
             return 0.0
-        longest = min(LONGEST_SECONDS, SHORTEST_SECONDS * _GROWTH ** min(self.failures - 1, 20))
+        longest = min(LONGEST_SECONDS, max(_FIRST_SECONDS, _SHARE * (now - self.since)))
         return random.uniform(SHORTEST_SECONDS, longest)
 
 

@@ -24,7 +24,8 @@ from terminal.processes import die_with_parent
 
 SAMPLE_RATE: Final = 22_050
 SAMPLE_BYTES: Final = 2
-_MEMORY_BYTES: Final = 1024**3
+#: A decoder has some 55 MB of data; tags without end, and bytes without frames, let it grow.
+_DATA_BYTES: Final = 192 * 1024**2
 #: Beyond what a decoder has used, which is looked at each time the clock is set forward.
 _CPU_SECONDS: Final = 60
 _CPU_CHECK_SECONDS: Final = 20.0
@@ -86,7 +87,7 @@ def _quoted(text: str) -> str:
 
 def _limit_ourselves() -> None:
     die_with_parent()
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_DATA, (_DATA_BYTES, _DATA_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, hard))

@@ -16,6 +16,8 @@ from services.receiver.reasons import failed
 
 #: Playlists with a day of segments are told apart from those without an end.
 MAX_MEDIA_PLAYLIST_BYTES: Final = 4 * 1024 * 1024
+#: A day of segments of 2 s has 43,200.
+MAX_SEGMENTS: Final = 50_000
 MAX_SEGMENT_BYTES: Final = 8 * 1024 * 1024
 _LONGEST_SECONDS: Final = 60.0
 _URI: Final = re.compile(r'URI="([^"]*)"')
@@ -91,7 +93,7 @@ def parse_media_playlist(text: str, base: str) -> MediaPlaylist:
     Raises
     ------
     SourceFailed
-        A number in it is none.
+        A number in it is none, or it has more than `MAX_SEGMENTS`.
     """
     try:
         return _Reading(base).read(text)
@@ -156,6 +158,8 @@ class _Reading:
         span = _span(self._range, self._range_end) if self._range else None
         self._range_end = sum(span) if span else 0
         part = Part(urljoin(self._base, line), span)
+        if len(self._segments) >= MAX_SEGMENTS:
+            raise failed("bad-playlist", f"it has more than {MAX_SEGMENTS} segments")
         number = self._sequence + len(self._segments)
         self._segments.append(Segment(number, part, self._header, self._seconds, self._breaks))
         self._range, self._breaks = None, False

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol
@@ -31,7 +32,7 @@ _FIRST_AUDIO_SECONDS: Final = 15.0
 #: So much audio and a station is connected; after connections that came to nothing it is more.
 _PROOF_SECONDS: Final = 2.9
 _LONG_PROOF_SECONDS: Final = 12.0
-_SHORT_CONNECTION_SECONDS: Final = 30.0
+_SHORT_CONNECTION_SECONDS: Final = 20.0
 
 
 def is_stalled(playing: bool, seconds: float, fed_seconds: float) -> bool:
@@ -130,6 +131,8 @@ class Receiver:
         What another receiver heard of it before.
     local
         Whether the station may be a command or a sound card of this machine.
+    open_source
+        Opens what it plays.
     random
         Of the jitter.
     monotonic, wall
@@ -144,6 +147,7 @@ class Receiver:
         name: str = "",
         heard: Heard | None = None,
         local: bool = False,
+        open_source: Callable[..., AbstractAsyncContextManager[Source]] = open_source,
         random: Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -158,6 +162,7 @@ class Receiver:
         self._listener = listener
         self._name = name
         self._local = local
+        self._open = open_source
         self._random = random or Random()
         self._monotonic, self._wall = monotonic, wall
         self._offset = wall() - monotonic()
@@ -187,7 +192,7 @@ class Receiver:
         self._connection = Connection()
         self._offset = self._wall() - self._monotonic()
         try:
-            async with open_source(self.station, self._take_title, local=self._local) as source:
+            async with self._open(self.station, self._take_title, local=self._local) as source:
                 self.source = source
                 await self._listen(source)
         except SourceFailed as error:
@@ -325,14 +330,14 @@ class Receiver:
             self._backoff = Backoff()
         elif why.code in ("too-slow", "no-audio") and connection.heard < _SHORT_CONNECTION_SECONDS:
             self._proof_seconds = _LONG_PROOF_SECONDS
-        self._backoff = self._backoff.failed()
+        self._backoff = self._backoff.failed(now)
         refused = is_refused(why, None if self._end is None else now - self._end)
         self._enter(State.REFUSED if refused else State.BACKING_OFF)
         self._tell_outage("refused" if refused else "lost", why)
         self._listener.observed(self)
         if refused:
             return REFUSED_SECONDS
-        return self._backoff.wait_seconds(self._random)
+        return self._backoff.wait_seconds(now, self._random)
 
     def _tell_outage(self, kind: EventKind, why: Reason) -> None:
         """Tell once that a station is lost, and once that it is refused, until it is back."""

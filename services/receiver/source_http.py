@@ -5,8 +5,6 @@ need, and decompress nothing.
 """
 
 import asyncio
-import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,13 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 from services.receiver import icy
 from services.receiver.addresses import HTTP_SCHEMES, check_address, scheme, without_secrets
-from services.receiver.http_messages import (
-    MAX_HEAD_BYTES,
-    Dechunker,
-    Head,
-    parse_head,
-    request_bytes,
-)
+from services.receiver.http_connection import connect, limited, read_head, read_some
+from services.receiver.http_messages import Dechunker, Head, request_bytes
 from services.receiver.playlists import (
     MAX_PLAYLIST_BYTES,
     cheapest_variant,
@@ -32,14 +25,12 @@ from services.receiver.playlists import (
 )
 from services.receiver.reasons import SourceFailed, failed, status_reason
 
-CONNECT_SECONDS: Final = 8.0
 #: From the request to the end of the answer's head, however slowly it comes.
 HEAD_SECONDS: Final = 8.0
 _PLAYLIST_SECONDS: Final = 15.0
 #: A playlist or a segment of HLS, from the connection to its last byte.
 FETCH_SECONDS: Final = 20.0
 _MAX_HOPS: Final = 8
-_READ_BYTES: Final = 32 * 1024
 #: What a body is recognised by.
 _START_BYTES: Final = 4096
 
@@ -114,7 +105,7 @@ class Stream:
                 return sound
             if self._left == 0 or (self._dechunker and self._dechunker.ended):
                 return b""
-            data = await _read_some(self.reader)
+            data = await read_some(self.reader)
             if not data:
                 return b""
             sound = self._take(data)
@@ -205,20 +196,18 @@ async def fetch(request: Request, url: str, limit: int, span: tuple[int, int] | 
     wanted = {"Range": f"bytes={span[0]}-{sum(span) - 1}"} if span else {}
     for _ in range(_MAX_HOPS):
         _check_next(url)
-        async with _limit(FETCH_SECONDS):
+        async with limited(FETCH_SECONDS):
             stream, writer = await _ask(request, url, (), cookies, wanted)
             try:
                 if not stream.head.redirects:
-                    body = await _body(stream, limit + (span[0] if span else 0))
-                    is_part = stream.head.status == 206 or not span
-                    return body if is_part or not span else body[span[0] : sum(span)]
+                    return await _body(stream, limit, span)
             finally:
                 _close(writer)
         url = urljoin(url, stream.head.get("location"))
     raise failed("redirect-loop", f"{_MAX_HOPS} times")
 
 
-async def _body(stream: Stream, limit: int) -> bytes:
+async def _body(stream: Stream, limit: int, span: tuple[int, int] | None) -> bytes:
     if stream.head.status not in (200, 206):
         raise SourceFailed(status_reason(stream.head.status))
     encoding = stream.head.get("content-encoding").lower()
@@ -227,10 +216,23 @@ async def _body(stream: Stream, limit: int) -> bytes:
     if stream.start:
         raw, stream.start = stream.start, b""
         stream.start = stream._take(raw)
+    if span and stream.head.status == 200:
+        return await _cut_out(stream, limit, *span)
     body = await stream.read_whole(limit)
     if stream._left:
         raise failed("connection-lost", "in the midst of a part")
     return body
+
+
+async def _cut_out(stream: Stream, limit: int, first: int, count: int) -> bytes:
+    """Take a part out of a body that came whole; what is before it is not kept."""
+    if count > limit:
+        raise failed("bad-playlist", f"a part of it has {count} bytes, more than {limit}")
+    while first > 0 and (data := await stream.read()):
+        stream.start = data[first:]
+        first -= len(data)
+    await stream.read_start(count)
+    return stream.start[:count]
 
 
 def _close(writer: asyncio.StreamWriter) -> None:
@@ -257,7 +259,7 @@ async def _following(stream: Stream) -> str | None:
     if encoding not in ("", "identity"):
         raise failed("bad-answer", f"it is compressed as {encoding[:20]!r}, unasked")
     _split_titles(stream)
-    async with _limit(_PLAYLIST_SECONDS):
+    async with limited(_PLAYLIST_SECONDS):
         return await _follow_playlist(stream)
 
 
@@ -296,14 +298,14 @@ async def _ask(
     cookies: dict[str, tuple[str, ...]],
     more: dict[str, str] | None = None,
 ) -> tuple[Stream, asyncio.StreamWriter]:
-    reader, writer = await _connect(url)
+    reader, writer = await connect(url)
     try:
         host = urlsplit(url).hostname or ""
         same = host == urlsplit(request.url).hostname
         headers = {**(request.headers if same else {}), **(more or {})}
         writer.write(request_bytes(url, headers, request.user_agent, cookies.get(host, ())))
-        async with _limit(HEAD_SECONDS):
-            head, rest = await _read_head(reader)
+        async with limited(HEAD_SECONDS):
+            head, rest = await read_head(reader)
     except BaseException:
         _close(writer)
         raise
@@ -314,77 +316,3 @@ async def _ask(
     elif head.get("content-length").isdecimal():
         stream._left = int(head.get("content-length")[:18])
     return stream, writer
-
-
-@asynccontextmanager
-async def _limit(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise failed("timeout", f"nothing for {seconds:g} s") from error
-
-
-async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    parts = urlsplit(url)
-    secure = parts.scheme.lower() == "https"
-    port = parts.port or (443 if secure else 80)
-    try:
-        async with _limit(CONNECT_SECONDS):
-            return await asyncio.open_connection(
-                parts.hostname,
-                port,
-                limit=_READ_BYTES,
-                ssl=_tls_context() if secure else None,
-            )
-    except socket.gaierror as error:
-        raise failed("dns", parts.hostname or "") from error
-    except ssl.SSLError as error:
-        raise failed("tls", getattr(error, "verify_message", "") or "no handshake") from error
-    except ConnectionRefusedError as error:
-        raise failed("connection-refused") from error
-    except (OSError, ValueError) as error:
-        raise failed("connection-lost", getattr(error, "strerror", "") or "") from error
-
-
-_context: ssl.SSLContext | None = None
-
-
-def _tls_context() -> ssl.SSLContext:
-    global _context
-    if _context is None:  # reading the system's authorities takes 20 ms
-        _context = ssl.create_default_context()
-    return _context
-
-
-async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
-    data = bytearray()
-    while True:
-        part = await _read_some(reader)
-        if not part:
-            raise failed(
-                "bad-answer" if data else "connection-lost", "it ends before its head does"
-            )
-        data += part
-        end, width = _head_end(data)
-        if end >= 0:
-            return parse_head(bytes(data[:end])), bytes(data[end + width :])
-        if len(data) > MAX_HEAD_BYTES:
-            raise failed("bad-answer", f"its head has more than {MAX_HEAD_BYTES} bytes")
-        if len(data) >= 8 and not data.startswith((b"HTTP/", b"ICY ")):
-            raise failed("bad-answer", f"it begins with {bytes(data[:16])!r}")
-
-
-def _head_end(data: bytearray) -> tuple[int, int]:
-    found = [(data.find(mark), len(mark)) for mark in (b"\r\n\r\n", b"\n\n")]
-    present = [(place, width) for place, width in found if place >= 0]
-    return min(present) if present else (-1, 0)
-
-
-async def _read_some(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.read(_READ_BYTES)
-    except ssl.SSLError as error:
-        raise failed("tls", "broken off") from error
-    except OSError as error:
-        raise failed("connection-lost", error.strerror or "") from error
