@@ -29,7 +29,8 @@ class PartitionLag:
     committed
         Offset from which the group would go on; the beginning of the log when it has none.
     end
-        Offset that the next message will have.
+        Offset behind all that can be read: the begin of the first open transaction, or else the
+        offset that the next message will have.
     """
 
     partition: int
@@ -105,7 +106,10 @@ class LagReader:
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
-                **client_options(self._settings), group_id=self.group, enable_auto_commit=False
+                **client_options(self._settings),
+                group_id=self.group,
+                enable_auto_commit=False,
+                isolation_level="read_committed",  # what nobody can read yet is no lag
             )
             try:
                 await consumer.start()
