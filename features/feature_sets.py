@@ -97,7 +97,7 @@ def _musicnn(y: Samples) -> Samples:
 def _check_musicnn() -> None:
     from features.embeddings import musicnn
 
-    musicnn.read_network()
+    musicnn.NETWORK.read()
 
 
 _SETS: Final = {

@@ -13,7 +13,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from features.embeddings import shipped_networks
+from features.embeddings.shipped_networks import FOLDER, ShippedNetwork
 from features.formats.audio import Samples
 from schemas.errors import InvalidSamples
 
@@ -31,8 +31,8 @@ KINDS: Final = ("music", "speech", "other")
 INPUT_NAME: Final = "power"
 OUTPUT_NAME: Final = "content"
 
-FILE: Final = shipped_networks.FOLDER / "content.onnx"
-_COMMAND: Final = "build-ced"
+FILE: Final = FOLDER / "content.onnx"
+NETWORK: Final = ShippedNetwork(FILE, "build-ced", INPUT_NAME, OUTPUT_NAME)
 _FRAMES: Final = np.add.outer(PATCH * np.array(COLUMNS), np.arange(PATCH)).ravel()
 N_FRAMES: Final = len(_FRAMES)
 
@@ -103,19 +103,4 @@ def hear(power: PowerSpectra) -> NDArray[np.float32]:
     power
         Power spectra [shape=(192, 257), float32].
     """
-    (rows,) = shipped_networks.load_network(FILE, _COMMAND).run(
-        [OUTPUT_NAME], {INPUT_NAME: power[np.newaxis]}
-    )
-    values: NDArray[np.float32] = rows[0]
-    return values
-
-
-def read_network() -> bytes:
-    """Return the network's file, compared with its card.
-
-    Raises
-    ------
-    ModelError
-        It is missing, or not the file that its card describes.
-    """
-    return shipped_networks.read_network(FILE, _COMMAND)
+    return NETWORK.run(power)

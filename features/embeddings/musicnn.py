@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.embeddings import shipped_networks
 from features.embeddings.log_mel import N_SAMPLES, LogMel, log_mel
+from features.embeddings.shipped_networks import FOLDER, ShippedNetwork
 from features.formats.audio import Samples
 from schemas.errors import InvalidSamples
 
@@ -18,8 +18,8 @@ N_VALUES: Final = 200
 INPUT_NAME: Final = "log_mel"
 OUTPUT_NAME: Final = "embedding"
 
-FILE: Final = shipped_networks.FOLDER / "musicnn-200.onnx"
-_COMMAND: Final = "build-musicnn"
+FILE: Final = FOLDER / "musicnn-200.onnx"
+NETWORK: Final = ShippedNetwork(FILE, "build-musicnn", INPUT_NAME, OUTPUT_NAME)
 
 
 def embedding(y: Samples) -> NDArray[np.float32]:
@@ -59,19 +59,4 @@ def embed(patch: LogMel) -> NDArray[np.float32]:
     patch
         Log-mel frames [shape=(187, 96), float32].
     """
-    (rows,) = shipped_networks.load_network(FILE, _COMMAND).run(
-        [OUTPUT_NAME], {INPUT_NAME: patch[np.newaxis]}
-    )
-    values: NDArray[np.float32] = rows[0]
-    return values
-
-
-def read_network() -> bytes:
-    """Return the network's file, compared with its card.
-
-    Raises
-    ------
-    ModelError
-        It is missing, or not the file that its card describes.
-    """
-    return shipped_networks.read_network(FILE, _COMMAND)
+    return NETWORK.run(patch)

@@ -1,8 +1,12 @@
 """The networks that ship in ``models/embeddings``: read with their cards, loaded once a process."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from features.onnx_session import open_session
 from schemas.errors import ModelError
@@ -11,44 +15,80 @@ from schemas.model_files import read_model
 FOLDER: Final = Path(__file__).parents[2] / "models" / "embeddings"
 
 
-def read_network(file: Path, command: str) -> bytes:
-    """Return a network's file, compared with its card.
+@dataclass(frozen=True, slots=True)
+class ShippedNetwork:
+    """A network from one array to one.
 
-    Parameters
+    Attributes
     ----------
     file
         Its path.
     command
         That makes it again, for the error's remedy.
-
-    Raises
-    ------
-    ModelError
-        It is missing, or not the file that its card describes.
+    input_name, output_name
+        Of its graph.
     """
-    try:
-        return read_model(file, needs_card=True)
-    except OSError as error:
-        raise _unusable(file, str(error.strerror), command) from error
+
+    file: Path
+    command: str
+    input_name: str
+    output_name: str
+
+    def read(self) -> bytes:
+        """Return the file, compared with its card.
+
+        Raises
+        ------
+        ModelError
+            It is missing, or not the file that its card describes.
+        """
+        try:
+            return read_model(self.file, needs_card=True)
+        except OSError as error:
+            raise self._unusable(str(error.strerror)) from error
+
+    def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run it on one window, alone, so that no bit depends on what else is at hand.
+
+        Parameters
+        ----------
+        values
+            What `input_name` takes, without the batch.
+
+        Returns
+        -------
+        What `output_name` gives, without the batch.
+
+        Raises
+        ------
+        ModelError
+            As `read`, or the file does not load.
+        """
+        (rows,) = _session(self).run([self.output_name], {self.input_name: values[np.newaxis]})
+        result: NDArray[np.float32] = rows[0]
+        return result
+
+    def load(self) -> Any:
+        """Return a session of ONNX Runtime.
+
+        Raises
+        ------
+        ModelError
+            As `run`.
+        """
+        try:
+            return open_session(self.read())
+        except ValueError as error:
+            raise self._unusable(str(error)) from error
+
+    def _unusable(self, reason: str) -> ModelError:
+        return ModelError(
+            f"{self.file} does not load ({reason}): install genrestream again, or make the file by "
+            f"genrestream {self.command}"
+        )
 
 
 @cache
-def load_network(file: Path, command: str) -> Any:
-    """Load a network, once a process.
-
-    Raises
-    ------
-    ModelError
-        It is missing, damaged, or not the file that its card describes.
-    """
-    try:
-        return open_session(read_network(file, command))
-    except ValueError as error:
-        raise _unusable(file, str(error), command) from error
-
-
-def _unusable(file: Path, reason: str, command: str) -> ModelError:
-    return ModelError(
-        f"{file} does not load ({reason}): install genrestream again, or make the file by "
-        f"genrestream {command}"
-    )
+def _session(network: ShippedNetwork) -> Any:
+    """Load a network, once a process."""
+    return network.load()

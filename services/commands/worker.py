@@ -87,7 +87,7 @@ def check_content() -> None:
     """Raise `schemas.errors.ModelError` where the network of content is missing or damaged."""
     from features.embeddings import content
 
-    content.read_network()
+    content.NETWORK.read()
 
 
 def warm_up_content() -> None:

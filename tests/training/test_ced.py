@@ -53,7 +53,7 @@ def test_eight_bits_of_another_network_are_noticed(crate: ced_crate.Crate) -> No
 def test_the_head_is_that_of_the_shipped_file() -> None:
     import onnx
 
-    model = onnx.load_from_string(content.read_network())
+    model = onnx.load_from_string(content.NETWORK.read())
     arrays = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
     for expected in content_file.read_head():
         assert any(np.array_equal(array, expected) for array in arrays)
@@ -62,7 +62,7 @@ def test_the_head_is_that_of_the_shipped_file() -> None:
 def test_the_notices_travel_with_the_weights(crate: ced_crate.Crate) -> None:
     import onnx
 
-    props = {p.key: p.value for p in onnx.load_from_string(content.read_network()).metadata_props}
+    props = {p.key: p.value for p in onnx.load_from_string(content.NETWORK.read()).metadata_props}
     assert props["notices"] == crate.notices
     assert "Apache-2.0" in props["notices"]
     card = content.FILE.with_suffix(".md").read_text()
@@ -82,7 +82,7 @@ def test_another_archive_is_refused(tmp_path: Path) -> None:
 
 def test_another_network_is_refused() -> None:
     with pytest.raises(DataError, match="not CED-Tiny"):
-        read_weights(content.read_network())
+        read_weights(content.NETWORK.read())
 
 
 def test_without_cargo_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

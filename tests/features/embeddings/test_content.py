@@ -1,5 +1,6 @@
 """Content: its spectra, its answers to sounds that leave no doubt, and its file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import librosa
@@ -90,9 +91,11 @@ def test_parts_that_are_not_heard_change_nothing() -> None:
 
 
 def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(content, "FILE", tmp_path / "content.onnx")
+    monkeypatch.setattr(
+        content, "NETWORK", replace(content.NETWORK, file=tmp_path / "content.onnx")
+    )
     with pytest.raises(ModelError, match=r"content.onnx does not load .*build-ced"):
-        content.read_network()
+        content.NETWORK.read()
 
 
 def test_an_extractor_refuses_another_network_before_it_connects(
@@ -100,6 +103,6 @@ def test_an_extractor_refuses_another_network_before_it_connects(
 ) -> None:
     copy = tmp_path / content.FILE.name
     copy.write_bytes(b"another")
-    monkeypatch.setattr(content, "FILE", copy)
+    monkeypatch.setattr(content, "NETWORK", replace(content.NETWORK, file=copy))
     with pytest.raises(ModelError, match=copy.name):
         run_extractor(load_settings(feature_sets=("seed-25",), content=True), Ending())

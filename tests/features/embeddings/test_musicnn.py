@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import librosa
@@ -109,9 +110,11 @@ def test_a_window_longer_than_the_networks_is_refused() -> None:
 
 
 def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(musicnn, "FILE", tmp_path / "musicnn-200.onnx")
+    monkeypatch.setattr(
+        musicnn, "NETWORK", replace(musicnn.NETWORK, file=tmp_path / "musicnn-200.onnx")
+    )
     with pytest.raises(ModelError, match=r"musicnn-200.onnx does not load .*build-musicnn"):
-        musicnn.read_network()
+        musicnn.NETWORK.read()
 
 
 def test_imports_are_put_off_until_they_are_needed() -> None:
@@ -123,7 +126,7 @@ def test_a_worker_refuses_another_network_before_it_connects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / musicnn.FILE.name
-    monkeypatch.setattr(musicnn, "FILE", copy)
+    monkeypatch.setattr(musicnn, "NETWORK", replace(musicnn.NETWORK, file=copy))
     settings = load_settings(feature_sets=("musicnn-200",))
     with pytest.raises(ModelError, match=copy.name):
         run_extractor(settings, Ending())
