@@ -12,10 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-#: A worker that has not stopped by then after a signal is ended.
+#: A worker that has not stopped by then after a signal, or after a fault, is ended.
 STOP_SECONDS: Final = 4.0
-#: One that cannot go on is ended by then, with this exit code.
-FAIL_SECONDS: Final = 6.0
+#: Exit code of one that cannot go on.
 FAILED: Final = 1
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 
@@ -42,22 +41,22 @@ class Ending:
 
     def fail(self) -> None:
         """End the process by the limit, with the code of a failure."""
-        self._end_within(FAIL_SECONDS, FAILED)
+        self._end_in_time(FAILED)
 
     def _at_once(self, number: signal.Signals) -> None:
         leave(128 + number)
 
     def _wait(self) -> None:
         while (number := signal.sigwait({*_SIGNALS, signal.SIGALRM})) != signal.SIGALRM:
-            self._end_within(STOP_SECONDS, 128 + number)
+            self._end_in_time(128 + number)
             self._stop(signal.Signals(number))
         leave(self._code)
 
-    def _end_within(self, seconds: float, code: int) -> None:
+    def _end_in_time(self, code: int) -> None:
         """Set the limit, where none is set yet."""
         if not signal.getitimer(signal.ITIMER_REAL)[0]:
             self._code = code
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
 
 
 def leave(code: int) -> None:
