@@ -196,6 +196,10 @@ class Classifier:
         """Order the scores of a stream id: by stream, then by window."""
         return saved.origin.offset, saved.next_window, saved.ended
 
+    def reaches(self, saved: Score) -> int:  # noqa: ARG002 - asked for by Core
+        """Return 0: a score says nothing of offsets."""
+        return 0
+
     def is_expired(
         self,
         saved: Score,  # noqa: ARG002 - asked for by Core

@@ -74,6 +74,10 @@ class Extractor:
         decided = saved.closes_at is not None
         return saved.origin.offset, saved.window_index, decided or saved.ended, saved.ended
 
+    def reaches(self, saved: Cursor) -> int:
+        """Return the offset that a cursor is at, or where its stream is to end."""
+        return max(saved.offset, saved.closes_at or 0)
+
     def is_expired(self, saved: Cursor, committed: int | None, age_seconds: float) -> bool:
         """Forget an ended stream after a while, when a replay begins after it."""
         is_done = saved.ended and committed is not None and committed >= saved.offset

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -56,6 +56,12 @@ class Recipe:
         return self.feature_sets[0].window_seconds
 
 
+#: What is counted never reaches more; what says so was forged.
+Counted = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+#: The end of the year 9999, in ms since 1970.
+LATEST_MS: Final = 253_402_300_799_000
+
+
 class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the latest chunk of a stream leaves behind for the next.
 
@@ -69,7 +75,7 @@ class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
         The numbers of the chunks so far, if the producer counts.
     """
 
-    timestamp_ms: int
+    timestamp_ms: Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
     sample_rate: int | None = None
     numbering: Numbering | None = None
 
@@ -120,13 +126,13 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     origin: Place
-    window_index: int
-    offset: int
+    window_index: Counted
+    offset: Counted
     heard: Heard
     skip: int = 0
-    closes_at: int | None = None
+    closes_at: Counted | None = None
     ended: bool = False
-    next_at: float | None = None
+    next_at: Annotated[float, msgspec.Meta(ge=-LATEST_MS, le=LATEST_MS)] | None = None
     half: HalfFrame = NO_HALF
 
 

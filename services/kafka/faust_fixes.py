@@ -3,6 +3,8 @@
 Of faust-streaming 0.15.3 and aiokafka 0.14; each fix with its symptom, the thread it runs on, and
 the test that fails without it, in ``tests/kafka/test_faust_fixes.py`` where no other file is named.
 
+`readable`, loop: a record in a changelog that is no state of ours kept recovery from ending.
+    ``tests/kafka/test_latest_table.py::test_what_is_no_state_is_void``
 `CarefulConsumer.getmany`, loop: messages went through streams, queues and acknowledgements, each of
     which drops some in a rebalance; what came later was committed over the hole.
     ``tests/kafka/test_faust_log.py::test_what_was_passed_over_comes_again``
@@ -47,7 +49,7 @@ from faust.types.transports import ConsumerT
 from services.kafka.aiokafka_fixes import let_others_go_first, tolerate_batches
 from services.kafka.errors import StateError
 from services.kafka.faust_log import FaustLog, Read
-from services.kafka.latest_table import LatestTable
+from services.kafka.latest_table import LatestTable, readable
 from services.kafka.sending import send
 from services.kafka.tansu_fixes import adapt_waits
 from services.processing.log import Message as Outgoing
@@ -242,7 +244,7 @@ class CarefulConsumer(Consumer):
             return
         for tp, found in records.items():
             if self._is_changelog_tp(tp):
-                for record in found:
+                for record in readable(found):
                     yield tp, self._to_message(tp, record)
         if self.flow_active:
             await self._read(records)

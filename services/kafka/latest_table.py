@@ -4,13 +4,57 @@ A worker that lost its partitions while it stood still, or whose network did, ma
 in hand after the new owner wrote newer state. faust would recover what was written last.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Final, Protocol, TypeVar
 
 import faust
+import msgspec
 from faust.tables.manager import TableManager
 
+from services.processing.partition import split_key
 from services.processing.records import Progress
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a state at most; ours have 1,500, and a stream id has 8,192.
+_LARGEST: Final = 64 * 1024
+#: Of a change that changes nothing: no stream has this key.
+_NO_KEY: Final = b'""'
+
+
+def readable(records: Iterable[Any]) -> Iterator[Any]:
+    """Yield the records of a changelog, and in place of those that are none of ours a void one.
+
+    faust leaves out a record whose key it cannot decode, and then waits for it for ever.
+    """
+    left_out = []
+    for record in records:
+        if _is_state(record):
+            yield record
+        else:
+            left_out.append(record.offset)
+            yield replace(record, key=_NO_KEY, value=None, headers=())
+    if left_out:
+        logger.warning(
+            "%s[%d]: %d records are no states, and left alone: the first at offset %d",
+            record.topic,
+            record.partition,
+            len(left_out),
+            left_out[0],
+        )
+
+
+def _is_state(record: Any) -> bool:
+    key, value = record.key or b"", record.value or b""
+    if len(key) + len(value) > _LARGEST:
+        return False
+    try:
+        split_key(msgspec.json.decode(key, type=str))
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
 
 
 class Change(Protocol):

@@ -60,6 +60,9 @@ class Core(Protocol[State, Saved, Output]):
     def progress(self, saved: Saved) -> Progress:
         """Order the saved states of one stream: the larger is the later."""
 
+    def reaches(self, saved: Saved) -> int:
+        """Return the offset up to which a saved state says that all was processed; 0 for none."""
+
     def is_expired(self, saved: Saved, committed: int | None, age_seconds: float) -> bool:
         """Tell whether no message that is still to come can need this.
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic
 
+from schemas.echo import echo
 from services.processing.advancing import Advancer
 from services.processing.checkpoint import Checkpoint
 from services.processing.closing import close_largest
@@ -155,14 +156,28 @@ class Processor(Generic[State, Saved, Output]):
             return partition.live[stream_id].state
         key = partition.key(stream_id)
         saved = partition.unsaved.get(stream_id) or self.saved.load(key)
-        return None if saved is None else self.resume(stream_id, saved)
+        return None if saved is None else self.resume_past(partition.number, stream_id, saved)
+
+    def resume_past(self, partition: int, stream_id: str, saved: Saved) -> State | None:
+        """Take a stream up again, unless its state is of messages that nobody has sent yet."""
+        reached, end = self.core.reaches(saved), self.log.end(partition)
+        if end is not None and reached > end:
+            logger.error(
+                "stream %s begins anew: its saved state reaches offset %d, and the log %d",
+                echo(stream_id),
+                reached,
+                end,
+            )
+            return None
+        return self.resume(stream_id, saved)
 
     def resume(self, stream_id: str, saved: Saved) -> State | None:
         """Take a stream up again; it begins anew rather than fail at every start."""
         try:
             return self.core.resume(stream_id, saved)
         except Exception:
-            logger.exception("stream %s begins anew: its saved state cannot be used", stream_id)
+            name = echo(stream_id)
+            logger.exception("stream %s begins anew: its saved state cannot be used", name)
             return None
 
     async def hand_over(self, parcel: Parcel[State, Saved, Output]) -> None:

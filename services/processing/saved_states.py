@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, MutableMapping
-from typing import Generic
+from typing import Final, Generic
 
 import msgspec
 
@@ -11,6 +11,10 @@ from services.processing.core import Core, Output, Saved, State
 from services.processing.records import Progress
 
 logger = logging.getLogger(__name__)
+
+
+#: Clocks of workers may differ by so much (s).
+_TOMORROW: Final = 86_400.0
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -76,6 +80,8 @@ class SavedStates(Generic[State, Saved, Output]):
     def _read(self, key: str, value: bytes) -> tuple[Saved, float] | None:
         try:
             entry = msgspec.json.decode(value, type=Entry)
+            if entry.saved_at > time.time() + _TOMORROW:
+                raise msgspec.ValidationError("it was saved in the future")
             return self._decoder.decode(entry.state), entry.saved_at
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             logger.error("the saved state of stream %s does not parse: %s", key or "-", error)  # noqa: TRY400

@@ -112,7 +112,7 @@ class Upkeep(Generic[State, Saved, Output]):
         if not entry or processor.core.is_expired(entry[0], committed, time.time() - entry[1]):
             return True
         if processor.core.is_open(entry[0]):
-            state = processor.resume(stream_id, entry[0])
+            state = processor.resume_past(partition.number, stream_id, entry[0])
             if state is not None:
                 partition.live[stream_id] = Live(state, partition.since)
         return False

@@ -65,6 +65,9 @@ class Collector:
     def progress(self, saved: Seen) -> Progress:
         return (len(saved.values),)
 
+    def reaches(self, saved: Seen) -> int:
+        return 0
+
     def is_expired(self, saved: Seen, committed: int | None, age_seconds: float) -> bool:
         return False
 

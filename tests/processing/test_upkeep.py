@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas import Place
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, Heard
 from services.processing.processor import Processor
+from services.processing.records import Record
 from services.processing.saved_states import SavedStates
 from services.processing.upkeep import Upkeep
 from tests.extractor.streams import RECIPE
@@ -24,8 +26,9 @@ def processor(**states: Any) -> Processor[Any, Any, Any]:
     held = {
         key: value if isinstance(value, bytes) else encode(value) for key, value in states.items()
     }
-    silent = Silent()
-    return Processor(MemoryLog(Disk(), held), EXTRACTOR, OUTPUTS, silent, silent)
+    silent, disk = Silent(), Disk()
+    disk.source += [Record(Place("audio.chunks", 0, n), 0, None, b"") for n in range(11)]
+    return Processor(MemoryLog(disk, held), EXTRACTOR, OUTPUTS, silent, silent)
 
 
 def sweep(of: Processor[Any, Any, Any], ours: int) -> set[str]:
@@ -36,6 +39,15 @@ def sweep(of: Processor[Any, Any, Any], ours: int) -> set[str]:
 
 def test_an_open_stream_is_taken_up() -> None:
     assert sweep(processor(**{"0/s": OPEN}), ours=0) == {"s"}
+
+
+def test_one_from_the_future_is_not() -> None:
+    for forged in (
+        msgspec.structs.replace(OPEN, offset=12),
+        msgspec.structs.replace(OPEN, closes_at=12),
+        msgspec.structs.replace(OPEN, window_index=2**53 + 1),
+    ):
+        assert not sweep(processor(**{"0/s": forged}), ours=0)
 
 
 def test_what_is_held_of_other_partitions_stays() -> None:
