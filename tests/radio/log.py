@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
 
 from schemas import StationEvent, decode_chunk, decode_event
 from services.kafka.clients import TopicReader
@@ -20,6 +21,8 @@ from tests.receiver.servers import BYTES_A_SECOND
 #: So many samples are looked for in the programme.
 _SAMPLES: Final = 8192
 _CERTAIN: Final = 0.4
+#: A minute, and those samples.
+_TRANSFORM: Final = 2**21
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def _reference() -> NDArray[np.float32]:
 
 @cache
 def _spectrum() -> NDArray[np.complex64]:
-    return np.fft.rfft(_reference()).astype(np.complex64)
+    reference = _reference()
+    spectrum: NDArray[np.complex64] = rfft(np.append(reference, reference[:_SAMPLES]), _TRANSFORM)
+    return spectrum
 
 
 def delay(chunk: Chunk, began: float) -> float | None:
@@ -101,8 +106,8 @@ def delay(chunk: Chunk, began: float) -> float | None:
     reference, part = _reference(), chunk.samples.astype(np.float32)
     if len(part) < _SAMPLES // 2 or not part.any():
         return None
-    spectrum = np.conj(np.fft.rfft(part, len(reference)))
-    match = np.fft.irfft(_spectrum() * spectrum, len(reference))
+    spectrum = np.conj(rfft(part, _TRANSFORM))
+    match = irfft(_spectrum() * spectrum, _TRANSFORM)[: len(reference)]
     place = int(np.argmax(match))
     same = np.take(reference, range(place, place + len(part)), mode="wrap")
     if match[place] < _CERTAIN * float(np.linalg.norm(part) * np.linalg.norm(same)):
