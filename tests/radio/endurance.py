@@ -174,13 +174,13 @@ async def _stop(run: Radios) -> None:
         receiver.kill()
 
 
-async def station_faults(run: Radios, chosen: Sequence[str], seed: int) -> list[Trial]:
+async def station_faults(run: Radios, chosen: Sequence[str], seed: int, rest: float) -> list[Trial]:
     """Let every station have every fault, and then kill all decoders."""
     run.start_receiver("only")
     await run.chunks_of_all(0.0)
-    await asyncio.sleep(REST_SECONDS)
+    await asyncio.sleep(rest)
     of_each = await asyncio.gather(
-        *(_suffer(run, s, chosen, random.Random(f"{seed} {s}")) for s in run.servers)
+        *(_suffer(run, s, chosen, random.Random(f"{seed} {s}"), rest) for s in run.servers)
     )
     began = time.time()
     for decoder in run.decoders():
@@ -192,12 +192,12 @@ async def station_faults(run: Radios, chosen: Sequence[str], seed: int) -> list[
 
 
 async def _suffer(
-    run: Radios, station: str, chosen: Sequence[str], rng: random.Random
+    run: Radios, station: str, chosen: Sequence[str], rng: random.Random, rest: float
 ) -> list[Trial]:
     server, trials = run.servers[station], list[Trial]()
     names = [name for name in chosen if server.certificates or not FAULTS[name].secure]
     rng.shuffle(names)
-    await asyncio.sleep(rng.uniform(0.0, REST_SECONDS))
+    await asyncio.sleep(rng.uniform(0.0, rest))
     for name in names:
         fault, began = FAULTS[name], time.time()
         await fault.begin(server, run.know)
@@ -205,7 +205,7 @@ async def _suffer(
         await fault.end(server, run.know)
         ended = time.time()
         await run.chunk_after(station, ended)
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(rest)
         trials.append(Trial(station, name, began, ended, time.time()))
     return trials
 
@@ -332,13 +332,19 @@ def _runs(pid: int) -> bool:
         return False
 
 
-async def try_stations(settings: Settings, count: int, chosen: Sequence[str], seed: int) -> int:
+async def try_stations(
+    settings: Settings,
+    count: int,
+    chosen: Sequence[str],
+    seed: int,
+    rest: float = REST_SECONDS,
+) -> int:
     """Run all faults of stations; print what was measured, and return how many did not hold."""
     with tempfile.TemporaryDirectory() as folder:
         async with radios(settings, Path(folder), count) as run:
-            faults = asyncio.create_task(station_faults(run, chosen, seed))
+            faults = asyncio.create_task(station_faults(run, chosen, seed, rest))
             await run.chunks_of_all(0.0)
-            await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(rest)
             pid = run.receivers["only"].pid
             before = resident_bytes(pid), len(list(Path(f"/proc/{pid}/fd").iterdir()))
             trials = await faults
