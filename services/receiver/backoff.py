@@ -1,4 +1,7 @@
-"""When to connect again: at once, then with full jitter, and forgotten after a minute of audio."""
+"""When to connect again: at once, then with full jitter, and forgotten after a minute of audio.
+
+An attempt that hangs counts into the wait: attempts are that far apart from begin to begin.
+"""
 
 from dataclasses import dataclass
 from random import Random
@@ -6,12 +9,12 @@ from typing import Final
 
 from services.receiver.reasons import REFUSING, Reason
 
-SHORTEST_SECONDS: Final = 1.0
+SHORTEST_SECONDS: Final = 0.5
 LONGEST_SECONDS: Final = 60.0
 #: A wait is at most so much of the outage so far: what it adds to a fault stays small beside it.
 _SHARE: Final = 0.1
-#: But so long in any case: until 15 s of an outage have passed.
-_FIRST_SECONDS: Final = 1.5
+#: But so long in any case: until 10 s of an outage have passed.
+_FIRST_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 60.0
 REFUSED_SECONDS: Final = 600.0
 #: A source client that reconnects to its server is a 404 for listeners meanwhile: what was heard

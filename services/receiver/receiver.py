@@ -19,48 +19,14 @@ from services.receiver.decoder import SAMPLE_RATE
 from services.receiver.reasons import Reason, SourceFailed, failed
 from services.receiver.silence import Silence, level_dbfs
 from services.receiver.sources import Source, open_source
+from services.receiver.stall import NO_AUDIO_SECONDS, AudioWatch
 from services.receiver.station_state import State, StationState
 from services.receiver.timeline import Numbers, first_number
 
-STALL_SECONDS: Final = 3.0
-#: No audio for so long, and the connection is given up.
-NO_AUDIO_SECONDS: Final = 7.0
-#: Bytes that come and are no audio for so long: the codec changed, or it is garbage.
-_GARBAGE_SECONDS: Final = 2.5
-_GARBAGE_BYTES: Final = 8192
-_FIRST_AUDIO_SECONDS: Final = 15.0
 #: So much audio and a station is connected; after connections that came to nothing it is more.
 _PROOF_SECONDS: Final = 2.9
 _LONG_PROOF_SECONDS: Final = 12.0
 _SHORT_CONNECTION_SECONDS: Final = 20.0
-
-
-def is_stalled(playing: bool, seconds: float, fed_seconds: float) -> bool:
-    """Tell whether audio is overdue.
-
-    Parameters
-    ----------
-    playing
-        Whether this connection has brought audio.
-    seconds
-        Since the last audio.
-    fed_seconds
-        Since the decoder had more than a few bytes without giving any.
-
-    Raises
-    ------
-    SourceFailed
-        None is to be expected any more.
-    """
-    if not playing:
-        if seconds > _FIRST_AUDIO_SECONDS:
-            raise failed("no-audio", f"for {seconds:.0f} s")
-        return False
-    if fed_seconds > _GARBAGE_SECONDS:
-        raise failed("unknown-codec", "it changed on the way")
-    if seconds > NO_AUDIO_SECONDS:
-        raise failed("no-audio", f"for {seconds:.0f} s")
-    return seconds > STALL_SECONDS
 
 
 class Listener(Protocol):
@@ -180,8 +146,10 @@ class Receiver:
         """Listen for ever."""
         try:
             while True:
-                why = await self._attempt()
-                await asyncio.sleep(self._failed(why))
+                began = self._monotonic()
+                wait = self._failed(await self._attempt())
+                hung = 0.0 if self._connection.heard else self._monotonic() - began
+                await asyncio.sleep(max(0.0, wait - hung))
         finally:
             self._flush()
             self._enter(State.IDLE)
@@ -224,18 +192,14 @@ class Receiver:
         SourceFailed
             None comes.
         """
-        began = fed = self._monotonic()
-        bytes_before = source.found.received
+        watch = AudioWatch(self._monotonic(), source.found.received)
         while True:
             try:
                 async with asyncio.timeout(0.5):
                     return await source.read()
             except TimeoutError:
-                now = self._monotonic()
-                if source.found.received - bytes_before <= _GARBAGE_BYTES:
-                    fed = now
                 playing = self.state.state in (State.RECEIVING, State.STALLED)
-                if is_stalled(playing, now - began, now - fed):
+                if watch.is_stalled(playing, source.found.received, self._monotonic()):
                     self._enter(State.STALLED)
                     self._listener.observed(self)
 

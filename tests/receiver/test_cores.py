@@ -21,6 +21,7 @@ from services.receiver.playlists import (
 )
 from services.receiver.reasons import REASON_CODES, SourceFailed, reason, status_reason
 from services.receiver.silence import Silence, level_dbfs
+from services.receiver.stall import AudioWatch
 from services.receiver.station_state import BadTransition, State, StationState
 from services.receiver.timeline import CHUNK_SECONDS, Numbers, Timeline
 
@@ -59,9 +60,27 @@ def test_it_connects_again_at_once_then_with_jitter_up_to_a_minute() -> None:
         waits.append((now - 100.0, backoff.wait_seconds(now, random)))
         now += waits[-1][1]
     assert waits[0] == (0.0, 0.0)
-    assert all(1.0 <= wait <= 60.0 for _, wait in waits[1:])
+    assert all(0.5 <= wait <= 60.0 for _, wait in waits[1:])
     assert max(wait for _, wait in waits) > 50.0
-    assert all(wait <= max(1.5, outage / 10) for outage, wait in waits[1:])
+    assert all(wait <= max(1.0, outage / 10) for outage, wait in waits[1:])
+
+
+def _given_up(received: int, steps: list[int]) -> tuple[float, str]:
+    """Let so many bytes come in each half second without audio; return when and why it ends."""
+    watch, now = AudioWatch(0.0, received), 0.0
+    for count in steps:
+        now, received = now + 0.5, received + count
+        try:
+            watch.is_stalled(True, received, now)
+        except SourceFailed as error:
+            return now, error.reason.code
+    return now, ""
+
+
+def test_bytes_that_a_decoder_holds_back_are_no_garbage() -> None:
+    assert _given_up(0, [16_000] + [0] * 20) == (7.5, "no-audio")
+    assert _given_up(0, [8_000] * 20) == (3.5, "unknown-codec")
+    assert _given_up(0, [0] * 20) == (7.5, "no-audio")
 
 
 def test_failures_are_forgotten_after_a_minute_of_audio() -> None:
