@@ -60,6 +60,12 @@ def _history_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture
+def broker_kind(request: pytest.FixtureRequest) -> str:
+    """Name of the broker that `brokers` is the address of."""
+    return str(request.node.callspec.params["brokers"])
+
+
 @pytest.fixture(scope="session")
 def brokers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

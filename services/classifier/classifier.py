@@ -31,6 +31,8 @@ Reading = FeatureVector | InputError | None
 SCORE_SECONDS: Final = 3600.0
 #: Of a score beside its probabilities.
 _SCORE_BYTES: Final = 4096
+#: The largest integer that JSON's readers agree on.
+_LARGEST_COUNT: Final = 2**53
 _MAX_ID_LENGTH: Final = 8192
 
 
@@ -237,6 +239,7 @@ class Classifier:
                 f"{vector.stream_id[:40]!r}: send a vector with its stream id as key"
             )
         width = len(feature_set(vector.feature_set).names)
+        _check_counts(vector)
         ends_without_window = vector.final and not vector.values
         _check_time(vector)
         if len(vector.values) != width and not ends_without_window:
@@ -249,6 +252,16 @@ class Classifier:
         if not np.isfinite(values).all():
             raise MessageError("the vector has values beyond float32: extract it again")
         return vector
+
+
+def _check_counts(vector: FeatureVector) -> None:
+    """Refuse counts that nobody reaches; sums of them would not fit into 64 bits."""
+    place = vector.origin
+    for count in (vector.window_index, vector.missing_chunks, place.partition, place.offset):
+        if count > _LARGEST_COUNT:
+            raise MessageError(
+                f"the vector counts to {count}, at most {_LARGEST_COUNT} is taken: extract it again"
+            )
 
 
 def _check_time(vector: FeatureVector) -> None:

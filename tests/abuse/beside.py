@@ -139,6 +139,8 @@ class Beside:
     workers: Workers
     producer: Any
     name: str
+    partitions: tuple[int, ...]
+    late_seconds: float
     letters: list[tuple[Any, DeadLetterReason]] = field(default_factory=list)
     predictions: dict[str, list[GenrePrediction]] = field(default_factory=dict)
     sick: list[str] = field(default_factory=list)
@@ -206,7 +208,7 @@ class Beside:
         logger.info("%s: at most %.2f s late, peaks %s MB", self.name, worst, megabytes)
         assert not self.workers.ended, f"{self.name}: workers ended: {self.workers.ended}"
         assert not self._due, f"{self.name}: never answered: {sorted(self._due)[:5]}"
-        assert worst <= LATE_SECONDS, f"{self.name}: a good window came {worst:.1f} s late"
+        assert worst <= self.late_seconds, f"{self.name}: a good window came {worst:.1f} s late"
         assert not self.sick, f"{self.name}: a worker said that it is not well: {self.sick[:3]}"
         assert max(peaks.values()) < LIMIT_BYTES, f"{self.name}: memory {megabytes} MB"
 
@@ -254,7 +256,9 @@ class Beside:
 
 
 @asynccontextmanager
-async def beside_good_streams(workers: Workers, name: str) -> AsyncIterator[Beside]:
+async def beside_good_streams(
+    workers: Workers, name: str, partitions: tuple[int, ...], late_seconds: float
+) -> AsyncIterator[Beside]:
     """Play good streams while the body abuses the system; then check that nothing came of it."""
     settings = workers.settings
     topics = Topics(settings.topic_prefix)
@@ -262,13 +266,13 @@ async def beside_good_streams(workers: Workers, name: str) -> AsyncIterator[Besi
     await reader.start()
     producer = AIOKafkaProducer(bootstrap_servers=settings.brokers, max_request_size=6 << 20)
     await producer.start()
-    beside = Beside(workers, producer, name)
+    beside = Beside(workers, producer, name, partitions, late_seconds)
     stop = asyncio.Event()
     tasks: list[asyncio.Task[None]] = [asyncio.create_task(beside.collect(reader))]
     try:
         await _until_ready(workers)
         tasks.append(asyncio.create_task(beside.watch()))
-        playing = [asyncio.create_task(beside.play(n, stop)) for n in range(settings.partitions)]
+        playing = [asyncio.create_task(beside.play(n, stop)) for n in partitions]
         yield beside
         stop.set()
         await asyncio.gather(*playing)
@@ -290,11 +294,17 @@ async def _until_ready(workers: Workers) -> None:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def run(workers: Workers, name: str, case: Callable[[Beside], Awaitable[None]]) -> None:
-    """Run a case beside good streams."""
+def run(
+    workers: Workers,
+    name: str,
+    case: Callable[[Beside], Awaitable[None]],
+    partitions: tuple[int, ...] = (0, 1),
+    late_seconds: float = LATE_SECONDS,
+) -> None:
+    """Run a case beside good streams in these partitions, each window of them in time."""
 
     async def whole() -> None:
-        async with beside_good_streams(workers, name) as beside:
+        async with beside_good_streams(workers, name, partitions, late_seconds) as beside:
             await case(beside)
 
     asyncio.run(whole())

@@ -7,6 +7,7 @@ log. No worker may end or grow.
 import argparse
 import asyncio
 import json
+import random
 import sys
 import time
 from collections import Counter
@@ -16,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from aiokafka import AIOKafkaProducer
 
 from schemas import (
     Event,
@@ -35,6 +38,8 @@ from services.kafka.embedded_broker import embedded_broker
 from services.kafka.topics import Topics
 from services.processing.core import Core
 from services.settings import Settings
+from tests.abuse import batches as bombs
+from tests.abuse.batches import Many
 from tests.broker.harness import Message, fresh_settings, send
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew
@@ -50,6 +55,12 @@ _BATCH = 1000
 #: Messages that wait at most; the broker holds all of them in memory anyhow.
 _MOST_WAITING = 20_000
 _STALL_SECONDS = 60.0
+_CODECS = (None, "gzip", "snappy", "lz4", "zstd")
+#: Of a batch of one codec each, and bytes of a value: some within the limits, some far beyond.
+_BOMBS = ((1, 0), (1, 40_000_000), (3, 50_000_000), (500, 0), (40, 100_000), (60_000, 0))
+_BOMB_CODECS = ("gzip", "lz4", "zstd")
+#: How many batches are followed by one of those.
+_BOMB_SHARE = 0.1
 _POLL_SECONDS = 0.5
 
 Say = Callable[[str], None]
@@ -136,11 +147,25 @@ async def _send_all(settings: Settings, report: Report, progress: "_Progress") -
     await progress.send(settings, [*islice(source, warm_up), *endings()])
     await progress.until_waiting(0)
     progress.memory.begin()
-    while batch := list(islice(source, _BATCH)):
-        await progress.send(settings, batch)
+    rng = random.Random(report.seed)
+    while batch := list(islice(source, rng.randint(1, 2 * _BATCH))):
+        await progress.send(settings, batch, rng.choice(_CODECS))
+        if rng.random() < _BOMB_SHARE:
+            await _send_bomb(settings, rng)
         await progress.until_waiting(_MOST_WAITING)
     await progress.send(settings, endings())
     await progress.until_waiting(0)
+
+
+async def _send_bomb(settings: Settings, rng: random.Random) -> None:
+    """Send a batch of any codec, ratio and count of records, to either topic."""
+    many = Many(*rng.choice(_BOMBS), rng.choice((None, b"bomb")))
+    data = bombs.batch(many, rng.choice(_BOMB_CODECS), timestamp_ms=round(1000 * time.time()))
+    topic = settings.topic_prefix + rng.choice(("audio.chunks", "audio.features"))
+    async with AIOKafkaProducer(bootstrap_servers=settings.brokers) as producer:
+        await bombs.send_batch(
+            producer, topic, rng.randrange(settings.partitions), data, many.count
+        )
 
 
 class _Progress:
@@ -154,9 +179,11 @@ class _Progress:
         self._begun = time.monotonic()
         self.memory = MemoryWatch({name: p.pid for name, p in crew.processes.items()})
 
-    async def send(self, settings: Settings, messages: Iterable[Message]) -> None:
+    async def send(
+        self, settings: Settings, messages: Iterable[Message], codec: str | None = None
+    ) -> None:
         messages = list(messages)
-        await send(settings, messages, linger_ms=100)
+        await send(settings, messages, codec, linger_ms=100)
         self._sent += len(messages)
 
     async def until_waiting(self, most: int) -> None:

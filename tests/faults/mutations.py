@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -50,6 +51,14 @@ _NUMBERS = (
 )
 
 
+#: Values that no field should have.
+_EXTREMES: Final[tuple[object, ...]] = (
+    *(None, True, "", "é" * 3000, [], {}),
+    *(-1, 0, 2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 10**30),
+    *(1e-320, 1e12, 1e308, -1e308),
+)
+
+
 @dataclass(frozen=True)
 class Fuzzer:
     """Makes messages from a seed; the same seed gives the same messages.
@@ -80,7 +89,7 @@ class Fuzzer:
 
 def endings() -> Iterator[Message]:
     """End the streams of all keys, so that every message must be answered."""
-    for key in [b"\x00", *map(_name, range(KEYS))]:
+    for key in {b"\x00", *map(_name, range(KEYS)), *_odd_keys()}:
         yield Message(b"", key, [("final", b"true")])
 
 
@@ -95,7 +104,21 @@ def _key(rng: random.Random) -> bytes | None:
         return _name(rng.randrange(KEYS))
     if choice < 0.9:
         return None
-    return rng.choice((b"", b"\xff" + rng.randbytes(4), b"\x00", b"k" * 2000))
+    if choice < 0.95:
+        return rng.choice((b"", b"\xff" + rng.randbytes(4), b"\x00", b"k" * 2000))
+    return rng.choice(_odd_keys())
+
+
+@cache
+def _odd_keys() -> list[bytes]:
+    return [_unicode(random.Random(number)) for number in range(KEYS)]
+
+
+def _unicode(rng: random.Random) -> bytes:
+    """Make a text of any planes of Unicode, control characters and lone surrogates among them."""
+    reach = rng.choice((0x20, 0x7F, 0x2FF, 0x20FF, 0xFFFF, 0x10FFFF))
+    text = "".join(chr(rng.randint(0, reach)) for _ in range(rng.randint(1, 40)))
+    return text.encode(errors=rng.choice(("replace", "surrogatepass")))
 
 
 def _headers(rng: random.Random) -> list[tuple[str, bytes]]:
@@ -108,7 +131,17 @@ def _headers(rng: random.Random) -> list[tuple[str, bytes]]:
         headers.append((rng.choice(("sequence", "traceparent", "x")), rng.randbytes(6)))
     if rng.random() < 0.05:
         headers.append(("sequence", str(rng.choice((0, 1, 7, -1, 2**63))).encode()))
+    if rng.random() < 0.02:
+        headers += _odd_headers(rng)
     return headers
+
+
+def _odd_headers(rng: random.Random) -> list[tuple[str, bytes]]:
+    """Make headers that are long, many, or of any text."""
+    name = rng.choice(("traceparent", "captured-at", "content-type", "x", "é" * 300, ""))
+    size = rng.choice((0, 55, 1000, 50_000))
+    value = rng.choice((b"9", b"\x1b", _unicode(rng)))[:4]
+    return [(name, (value * size)[:size])] * rng.choice((1, 1, 3, 200 if size < 100 else 1))
 
 
 def _random_bytes(rng: random.Random) -> Message:
@@ -172,12 +205,12 @@ def _raw_pcm(rng: random.Random) -> Message:
 
 @cache
 def _vector() -> bytes:
-    values = np.random.default_rng(0).standard_normal(len(feature_set("musicnn-200").names))
+    values = np.random.default_rng(0).standard_normal(len(feature_set("librosa-52").names))
     event = FeatureVector(
-        event_id="audio.chunks/0/0/musicnn-200/0",
+        event_id="audio.chunks/0/0/librosa-52/0",
         stream_id="fuzz",
         origin=Place("audio.chunks", 0, 0),
-        feature_set="musicnn-200",
+        feature_set="librosa-52",  # that of the model in `load`
         window_index=0,
         start_seconds=0.0,
         end_seconds=3.0,
@@ -198,7 +231,14 @@ def _mutated_json(rng: random.Random) -> Message:
         if rng.random() < 0.3:
             document.pop(field, None)
         elif rng.random() < 0.5:
-            document[field] = rng.choice((None, -1, 10**30, 1e308, "", "é" * 3000, [], {}, True))
+            document[field] = rng.choice(_EXTREMES)
+    if rng.random() < 0.2:
+        place = {"topic": "audio.chunks", "partition": 0, "offset": 0}
+        document["origin"] = place | {rng.choice(list(place)): rng.choice(_EXTREMES)}
+    if rng.random() < 0.5:  # a vector with the key of its stream is believed
+        stream_id = _unicode(rng).decode(errors="replace")
+        document["stream_id"] = stream_id
+        return Message(msgspec.json.encode(document), stream_id.encode(), [], "audio.features")
     data = msgspec.json.encode(document)
     if rng.random() < 0.5:
         data = _mutated_text(rng, data)

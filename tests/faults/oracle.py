@@ -135,6 +135,7 @@ def to_record(record: Any) -> Record:
         record.key,
         record.value or b"",
         list(record.headers),
+        getattr(record.value, "fault", None),
     )
 
 
