@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-endurance lint format schemas formats study models bench test-kafka test-faults \
+.PHONY: help demo up test test-abuse test-endurance lint format schemas formats study models bench test-kafka test-faults \
 	test-radio test-page test-history fuzz fuzz-decode test-machine soak test-compose picture clean
 
 help: ## List the targets
@@ -50,6 +50,9 @@ test-endurance: $(VENV)/.dev ## Joins to cold clusters and thirty kills, for an 
 
 test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every way (needs ffmpeg)
 	$(BIN)/python -m pytest -m "radio or not radio" -rs tests/receiver tests/radio
+
+test-abuse: $(VENV)/.dev ## What no producer should send, beside good streams, on both brokers (ABUSE="--broker kafka")
+	$(BIN)/python -m pytest -m abuse --broker both -rs tests/abuse $(ABUSE)
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)

@@ -14,6 +14,8 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from schemas import header
 from services.settings import Settings
+from tests.abuse import batches as bombs
+from tests.abuse.batches import Many
 from tests.broker.harness import (
     SAMPLE_RATE,
     Collected,
@@ -204,3 +206,30 @@ def test_vectors_that_do_not_fit_are_dead_lettered_by_the_classifier(system: Set
         letter = collected.dead_letters[key][0]
         assert (letter.value or b"") == value
         assert header(letter.headers, "dead_letter_service") == "classifier"
+
+
+def test_what_costs_more_than_it_should_stops_nothing(system: Settings) -> None:
+    """The short form of ``make test-abuse``: a bomb, and headers as large as a broker allows."""
+    bomb = bombs.batch(Many(1, 1 << 28, b"bomb"), "zstd", timestamp_ms=1000)
+
+    async def send_bomb() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=system.brokers) as producer:
+            for topic in ("audio.chunks", "audio.features"):
+                await bombs.send_batch(producer, system.topic_prefix + topic, 0, bomb, 1)
+
+    traced = [("traceparent", b"\xee\x80\x80" * 1_700_000)]
+    named = [(f"h{number}", b"") for number in range(20_000)]
+    costly = [Message(b"junk", b"costly", headers, partition=0) for headers in (traced, named)]
+    after = [replace(m, partition=0) for m in pcm_stream("after bombs", TRACK, SAMPLE_RATE)]
+    asyncio.run(send_bomb())
+    collected = run(
+        system,
+        [*costly, *after],
+        lambda c: bool(
+            c.final("after bombs") and len(c.reasons(b"costly")) >= 2 and len(c.reasons(None)) >= 2
+        ),
+        from_beginning=True,
+    )
+    assert collected.final("after bombs")
+    assert collected.reasons(b"costly") == ["unsupported-audio"] * 2
+    assert collected.reasons(None).count("message-too-large") == 2
