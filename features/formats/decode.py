@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -142,8 +143,14 @@ def joined(blocks: Iterable[Samples]) -> Samples:
     An array that grows in its place takes no more memory than its samples; to keep all blocks until
     the last one takes twice as much.
     """
-    found, filled = np.empty(0, np.float32), 0
-    for block in blocks:
+    rest = iter(blocks)
+    found = next(rest, np.empty(0, np.float32))
+    following = next(rest, None)
+    if following is None:
+        return found
+    filled = len(found)
+    found = found.copy()
+    for block in chain([following], rest):
         if filled + len(block) > len(found):
             found.resize(filled + max(len(block), filled >> 3), refcheck=False)
         found[filled : filled + len(block)] = block

@@ -21,6 +21,8 @@ from schemas.errors import AudioError, CorruptAudio
 Frames = NDArray[np.float32]
 
 BLOCK_FRAMES: Final = 1 << 16
+#: What is no longer, as most messages are, is read at once.
+_AT_ONCE_FRAMES: Final = 1 << 19
 #: Bytes of an MP3 that the second decoder is given at most: it has them in memory.
 _SECOND_TRY_BYTES: Final = 1 << 26
 
@@ -143,7 +145,8 @@ class PartReader:
             self.faults.append(Fault(self._part.position, 0, what, seconds))
 
     def _read(self) -> Frames:
-        frames: Frames = self._sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+        count = self.expected if 0 < self.expected <= _AT_ONCE_FRAMES else BLOCK_FRAMES
+        frames: Frames = self._sound.read(count, dtype="float32", always_2d=True)
         return frames
 
     def _foreign(self, sound: ForeignSound) -> Iterator[Frames]:
