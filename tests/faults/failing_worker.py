@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -38,6 +39,18 @@ def breaking(method: Callable[..., Any], trigger: Path) -> Callable[..., Any]:
     return broken
 
 
+def blocking(method: Callable[..., Any], trigger: Path) -> Callable[..., Any]:
+    """Return a coroutine function that blocks the loop for ever once a file is there."""
+
+    async def blocked(*arguments: Any, **options: Any) -> Any:
+        if trigger.exists():
+            trigger.with_suffix(".blocked").touch()
+            time.sleep(3600.0)  # not for a condition: this is the fault
+        return await method(*arguments, **options)
+
+    return blocked
+
+
 async def never(*_: Any, **__: Any) -> NoReturn:
     """Hang where faust waits for a worker to finish."""
     await asyncio.Event().wait()
@@ -45,11 +58,12 @@ async def never(*_: Any, **__: Any) -> NoReturn:
 
 
 def break_worker(fault: str, trigger: Path) -> None:
-    """Let a place break; with ``+hang`` the way out hangs as well."""
-    name, _, hang = fault.partition("+")
+    """Let a place break; with ``+hang`` the way out hangs as well, ``+block`` blocks the loop."""
+    name, _, how = fault.partition("+")
     owner, method = PLACES[name]
-    setattr(owner, method, breaking(getattr(owner, method), trigger))
-    if hang:
+    break_by = blocking if how == "block" else breaking
+    setattr(owner, method, break_by(getattr(owner, method), trigger))
+    if how == "hang":
         StreamWorker.on_shutdown = never  # type: ignore[method-assign]
 
 

@@ -1,6 +1,7 @@
 """A worker that cannot go on ends, wherever it broke and whatever is queued; its health says so."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import time
@@ -74,3 +75,13 @@ def test_a_worker_that_cannot_go_on_ends(broker: str, tmp_path: Path, fault: str
         assert process.poll() == 1, f"after {time.monotonic() - begun:.1f} s"
         ill = [status != 200 for status in told]
         assert ill == sorted(ill), "its health went back to ok"
+
+
+def test_a_worker_whose_loop_is_blocked_ends_at_a_signal(broker: str, tmp_path: Path) -> None:
+    settings = fresh_settings(broker, "block.", model=MODEL)
+    trigger = tmp_path / "broken"
+    with _worker(settings, "sweep+block", trigger) as (process, _):
+        trigger.touch()
+        wait_until(trigger.with_suffix(".blocked").exists, 30)
+        process.terminate()
+        assert process.wait(END_SECONDS) == 128 + signal.SIGTERM
