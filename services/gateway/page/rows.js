@@ -5,6 +5,8 @@ import { Cells, decode } from "./strips.js";
 export const WORDS = { "on-air": "on air", silent: "silent", stalled: "no label", lost: "lost", refused: "refused", waiting: "waiting", idle: "idle", ended: "ended" };
 export const TROUBLES = ["lost", "refused", "silent", "stalled"];
 const STALL_MS = 30000;
+// Labels come by the second: more pictures would cost more and say no more.
+const DRAW_MS = 500;
 
 export class Rows {
   constructor(link) {
@@ -86,7 +88,7 @@ export class Rows {
 
   touch(row) {
     this.dirty.add(row);
-    if (!this.frame) this.frame = setTimeout(() => { this.frame = 0; requestAnimationFrame(() => this.render()); }, 250);
+    if (!this.frame) this.frame = setTimeout(() => { this.frame = 0; requestAnimationFrame(() => this.render()); }, DRAW_MS);
   }
 
   redraw() { for (const row of this.rows.values()) { row.stale = true; this.touch(row); } }
