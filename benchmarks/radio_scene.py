@@ -85,7 +85,9 @@ class Player:
             window_index=index,
             start_seconds=start,
             end_seconds=start + 3.0,
-            level_dbfs=round(self.random.uniform(-22, -11), 2),
+            level_dbfs=-84.0
+            if self.label == "silence"
+            else round(self.random.uniform(-22, -11), 2),
             values=(0.0,),
             heard_at=to_time(at_ms),
         )

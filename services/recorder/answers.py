@@ -1,13 +1,13 @@
 """What queries answer: values, which know no database."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 By = Literal["label", "content"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What a station played in a span of time.
 
     Attributes

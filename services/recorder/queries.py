@@ -127,9 +127,11 @@ def _between(table: Table, by: By, station_id: str, begin_ms: int, end_ms: int) 
 def _in_steps(spans: list[tuple[int, int]], rows: Iterable[Sequence[Any]]) -> list[Step]:
     sums: list[dict[str, Span]] = [{} for _ in spans]
     index, last = 0, len(spans) - 1
+    end_ms = spans[0][1] if spans else 0
     for began_ms, model, *values in rows:
-        while index < last and began_ms >= spans[index][1]:
+        while began_ms >= end_ms and index < last:
             index += 1
+            end_ms = spans[index][1]
         found = sums[index]
         if model in found:
             found[model].add(Span(*values))
@@ -142,7 +144,9 @@ def _step(span: tuple[int, int], found: dict[str, Span]) -> Step:
     """Sum a step up; what its shares are of stands in `Span.labels`."""
     if not found:
         return Step(*span, 0.0, 0, None, {}, None)
-    model, total = max(found.items(), key=lambda item: (item[1].heard_seconds, item[0]))
+    model, total = next(iter(found.items()))
+    if len(found) > 1:
+        model, total = max(found.items(), key=lambda item: (item[1].heard_seconds, item[0]))
     seconds = total.labels
     whole = sum(seconds.values()) or 1.0
     shares = {name: round(value / whole, 6) for name, value in seconds.items()}

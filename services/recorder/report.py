@@ -1,5 +1,6 @@
 """A day of a station as one page of HTML: pure, from what the queries return to text."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,6 +101,15 @@ def totals(steps: Iterable[Step]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def loudness(steps: Iterable[Step]) -> dict[str, float]:
+    """Return the mean level of each label in dBFS, by power, over the minutes in which it leads."""
+    powers: dict[str, list[float]] = {}
+    for step in steps:
+        if step.level_dbfs is not None and step.shares:
+            powers.setdefault(_most(step), []).append(10 ** (step.level_dbfs / 10))
+    return {name: 10 * math.log10(sum(found) / len(found)) for name, found in powers.items()}
+
+
 def report(day: Day) -> str:
     """Return the page, which needs nothing else."""
     labels, content = totals(day.labels), totals(day.content)
@@ -139,12 +149,17 @@ def _summary(day: Day, labels: dict[str, float]) -> str:
         first = genres[0]
         text = f"{_percent(labels[first] / heard)} of what was heard, {_length(labels[first])}"
         cards.append(_card("Most played genre", first, text, "good"))
+    if levels := {name: level for name, level in loudness(day.labels).items() if name in genres}:
+        name, level = max(levels.items(), key=lambda item: item[1])
+        text = f"{level:.0f} dBFS on average, where it leads a minute"
+        cards.append(_card("Loudest genre", name, text, "good"))
     silent = sorted(stretches(day, silent=True), key=lambda s: -s.minutes)
     if silent:
         longest = silent[0]
         total = sum(s.minutes for s in silent)
-        text = f"{_span(longest, day.zone)}; {_length(60 * total)} in all"
-        cards.append(_card("Longest silence", _length(60 * longest.minutes), text, "bad"))
+        more = f"; {_length(60 * total)} in all" if total > longest.minutes else ""
+        text = f"{_length(60 * longest.minutes)} long{more}"
+        cards.append(_card("Longest silence", _span(longest, day.zone), text, "bad"))
     else:
         cards.append(_card("Silence", "none", "no minute was silent", "good"))
     text = f"of {_length((min(day.end_ms, max(day.now_ms, day.begin_ms)) - day.begin_ms) / 1000)}"
@@ -292,7 +307,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1100
   color: #222; }}
 h1 {{ margin-bottom: 0; }} h2 {{ margin: 2rem 0 .5rem; font-size: 1.1rem; }} .sub {{ color: #555; }}
 .cards {{ display: flex; gap: 1rem; flex-wrap: wrap; }}
-.card {{ border: 1px solid #ddd; border-left: 6px solid #999; border-radius: 6px; flex: 1 1 15rem;
+.card {{ border: 1px solid #ddd; border-left: 6px solid #999; border-radius: 6px; flex: 1 1 12rem;
   padding: .6rem 1rem; }}
 .card strong {{ display: block; font-size: 1.6rem; }} .card.good {{ border-left-color: #59a14f; }}
 .card.bad {{ border-left-color: #d62728; background: #fff5f5; }} .bad {{ color: #a00; }}

@@ -133,7 +133,7 @@ export class Rows {
       this.label(row, null, data.message || (state === "stalled" ? "connected, but no label comes: are extractor and classifier running?" : WORDS[state]));
       text(row.now.children[1], since ? "since " + clock(since, true) + ", " + ago(since, ms) : "");
     } else if (now) {
-      this.label(row, now.label, percent(now.confidence));
+      this.label(row, now.label, ["unknown", "silence"].includes(now.label) ? "" : percent(now.confidence));
       text(row.now.children[1], now.since ? "since " + clock(Date.parse(now.since), true) + ", " + ago(Date.parse(now.since), ms) : data.station ? "" : "of " + Math.round(now.end_seconds) + " s");
     } else { this.label(row, null, "nothing heard yet"); text(row.now.children[1], ""); }
     const next = now && !trouble ? now.next.map(([name, p]) => name + " " + percent(p)) : [];
@@ -151,7 +151,7 @@ export class Rows {
   }
 
   second(row, state, data) {
-    const element = row.who.children[1], words = WORDS[state], title = data.title || (data.station ? "" : "stream");
+    const element = row.who.children[1], words = WORDS[state], title = ["lost", "refused"].includes(state) ? "" : data.title || (data.station ? "" : "stream");
     if (row.words === words && row.title === title) return;
     row.words = words; row.title = title;
     element.replaceChildren(make("span", { class: "state" }, words), title);
