@@ -62,7 +62,9 @@ def _alarm(number: int, channel: str) -> Due:
 def _run(monkeypatch: pytest.MonkeyPatch, answer: Any) -> tuple[dict[str, Any], Memory, list[str]]:
     """Let alarms come for two hours, one in three minutes, to two channels; return what arrived."""
     tries: dict[str, list[tuple[float, str, bool]]] = {"down": [], "well": []}
-    memory, buried, loop = Memory(), [], HastyLoop()
+    memory, loop = Memory(), HastyLoop()
+    buried: list[str] = []
+    kept: Any = memory
 
     async def deliver(channel: Channel, notification: Notification) -> None:
         try:
@@ -82,11 +84,11 @@ def _run(monkeypatch: pytest.MonkeyPatch, answer: Any) -> tuple[dict[str, Any], 
         channels = {n: Channel(n, "webhook", f"http://{n}.invalid/") for n in tries}
         box = Outbox(
             channels,
-            memory,
+            kept,
             NotifierMetrics(),
             bury,
             lambda: frozenset({PLACE}),
-            saved,  # type: ignore[arg-type]
+            saved,
         )
         serving = asyncio.create_task(box.run())
         for number in range(ALARMS):

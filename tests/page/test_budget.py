@@ -84,7 +84,11 @@ def crowd() -> Iterator[Client]:
 
 
 async def _play(settings: Settings, stop: threading.Event) -> None:
-    players, now = cast(STATIONS), lambda: round(time.time() * 1000)
+    players = cast(STATIONS)
+
+    def now() -> int:
+        return round(time.time() * 1000)
+
     async with AIOKafkaProducer(bootstrap_servers=settings.brokers, linger_ms=100) as producer:
         await write_past(producer, settings, players, now())
         task = asyncio.create_task(play(producer, settings, players, now))
