@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Generator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiokafka.errors import (
     BrokerResponseError,
+    InvalidTimestampError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
 from faust.exceptions import ProducerSendError
 
-from services.processing.errors import RefusedBySize
+from services.processing.errors import DeliveryError, RefusedBySize
 from services.processing.log import Message
 
 #: Of the producer's own limit, of one message, and of a batch; the last two are the broker's.
@@ -45,6 +47,14 @@ def _failed(error: BrokerResponseError) -> asyncio.Future[object]:
     return future
 
 
+def _wrong_clock(topic: str) -> str:
+    return (
+        f"the broker refuses a message for {topic} by its time: this machine's clock says "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; set it right, as by NTP (a topic takes messages "
+        "up to an hour ahead of its broker: message.timestamp.after.max.ms)"
+    )
+
+
 class _Sent(Awaitable[object]):
     """A message on its way."""
 
@@ -56,6 +66,8 @@ class _Sent(Awaitable[object]):
         try:
             return (yield from self._sent.__await__())
         except KafkaError as error:
+            if isinstance(error, InvalidTimestampError):
+                raise DeliveryError(_wrong_clock(self._topic)) from error
             if isinstance(error, _BY_SIZE):
                 raise RefusedBySize(f"{self._topic} takes no message so large: {error}") from error
             raise

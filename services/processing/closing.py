@@ -46,11 +46,11 @@ async def close(
     """
     if not streams:
         return
-    closing = []
-    for _, name, state in streams:
-        fields = {"service": processor.core.service, "stream": echo(name)}
-        logger.info("stream %s is %s: closed", echo(name), why, extra=fields)
-        closing.append(await processor.advancer.run(end, state))
+    first = echo(streams[0][1])
+    more = f" and {len(streams) - 1} more" if len(streams) > 1 else ""
+    fields = {"service": processor.core.service, "stream": first}
+    logger.info("closed as %s: stream %s%s", why, first, more, extra=fields)
+    closing = [await processor.advancer.run(end, state) for _, _, state in streams]
     for steps in zip_longest(*closing):
         await processor.complete_checkpoint()  # of the steps before
         parcel: Parcel[State, Saved, Output] = Parcel()
