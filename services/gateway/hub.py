@@ -22,7 +22,7 @@ READER_BYTES: Final = 512 * 1024
 _CLOSE_SECONDS: Final = 5.0
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 #: Events of so long go out together; with many readers of a longer time, to write less often.
-_TICK_SECONDS: Final = 0.1
+_TICK_SECONDS: Final = 0.05
 _BUSY_TICK_SECONDS: Final = 0.1
 _MANY_READERS: Final = 100
 _FOLLOWED: Final = 20_000
