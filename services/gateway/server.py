@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -35,8 +36,31 @@ _UNREAD_SECONDS: Final = 5.0
 _ANSWERED: Final = (h11.DONE, h11.MUST_CLOSE)
 #: Connections beside those of readers of events.
 _SPARE_CONNECTIONS: Final = 500
+#: Files and sockets that are no connection of ours: of the broker, the database, uploads.
+_OTHER_FILES: Final = 200
 _STOP_SECONDS: Final = 2
 _MAX_SOCKET_MESSAGE: Final = 1024 * 1024
+
+
+def room_for(connections: int) -> int:
+    """Raise the limit of open files for so many connections; return how many there is room for.
+
+    Who comes beyond that is refused: a process without a file left could not even do that.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    wanted = connections + _OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(connections, max(1, soft - _OTHER_FILES))
 
 
 class PunctualProtocol(H11Protocol):
@@ -86,6 +110,7 @@ class PunctualProtocol(H11Protocol):
         self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _forget(self) -> None:
+        self._unread = 0
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
@@ -172,7 +197,7 @@ def _configuration(gateway: Gateway) -> uvicorn.Config:
         http=PunctualProtocol,
         ws_max_size=_MAX_SOCKET_MESSAGE,
         ws_per_message_deflate=False,
-        limit_concurrency=settings.gateway_readers + _SPARE_CONNECTIONS,
+        limit_concurrency=room_for(settings.gateway_readers + _SPARE_CONNECTIONS),
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_graceful_shutdown=_STOP_SECONDS,
         access_log=False,
