@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-abuse test-endurance lint format schemas formats study models bench test-kafka test-faults \
-	test-radio test-page test-history fuzz fuzz-decode test-machine soak test-compose picture clean
+	test-radio test-stations test-page test-history fuzz fuzz-decode test-machine soak test-compose picture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -53,6 +53,11 @@ test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every w
 
 test-abuse: $(VENV)/.dev ## What no producer should send, beside good streams, on both brokers (ABUSE="--broker kafka")
 	$(BIN)/python -m pytest -m abuse --broker both -rs tests/abuse $(ABUSE)
+
+test-stations: $(VENV)/.dev ## A day of radio, every fault on 20 stations, receivers killed and stopped (half an hour)
+	$(BIN)/python -m tests.radio.day
+	$(BIN)/python -m tests.radio.endurance faults $(STATIONS)
+	$(BIN)/python -m tests.radio.endurance receivers --rounds 10 $(STATIONS)
 
 fuzz: $(VENV)/.dev ## Send 200,000 broken messages to both services (FUZZ="--messages N --seed S")
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ)

@@ -198,10 +198,6 @@ class Decoder:
                 pipe.close()
         await self.process.wait()
         transport.close()
-        if self.process.stdin:  # asyncio logs a broken pipe that nobody asks for
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(_END_SECONDS):
-                    await self.process.stdin.wait_closed()
         if self._reading_errors:
             self._reading_errors.cancel()
             await asyncio.gather(self._reading_errors, return_exceptions=True)

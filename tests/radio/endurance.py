@@ -34,7 +34,7 @@ from terminal.processes import die_with_parent
 from tests.broker.harness import fresh_settings
 from tests.broker.shell import children
 from tests.faults.brokers import start_kafka
-from tests.radio.faults import FAULTS
+from tests.radio.faults import FAULTS, LAST
 from tests.radio.live_server import DOMAIN, Certificates, LiveServer
 from tests.radio.log import Chunk, Log, delay
 
@@ -188,26 +188,31 @@ async def station_faults(run: Radios, chosen: Sequence[str], seed: int, rest: fl
     await run.chunks_of_all(began + 1.0)
     await asyncio.sleep(_SETTLED_SECONDS)
     decoders = [Trial(s, "decoder", began, began, time.time()) for s in run.servers]
-    return [trial for trials in (*of_each, decoders) for trial in trials]
+    last = await asyncio.gather(
+        *(_have(run, s, LAST, random.Random(seed), rest) for s in run.servers if LAST in chosen)
+    )
+    return [trial for trials in (*of_each, decoders, last) for trial in trials]
 
 
 async def _suffer(
     run: Radios, station: str, chosen: Sequence[str], rng: random.Random, rest: float
 ) -> list[Trial]:
-    server, trials = run.servers[station], list[Trial]()
-    names = [name for name in chosen if server.certificates or not FAULTS[name].secure]
+    names = [n for n in chosen if run.servers[station].certificates or not FAULTS[n].secure]
     rng.shuffle(names)
     await asyncio.sleep(rng.uniform(0.0, rest))
-    for name in names:
-        fault, began = FAULTS[name], time.time()
-        await fault.begin(server, run.know)
-        await asyncio.sleep(rng.uniform(*fault.seconds))
-        await fault.end(server, run.know)
-        ended = time.time()
-        await run.chunk_after(station, ended)
-        await asyncio.sleep(rest)
-        trials.append(Trial(station, name, began, ended, time.time()))
-    return trials
+    return [await _have(run, station, name, rng, rest) for name in names if name != LAST]
+
+
+async def _have(run: Radios, station: str, name: str, rng: random.Random, rest: float) -> Trial:
+    """Let a station have a fault, and some audio after it."""
+    fault, server, began = FAULTS[name], run.servers[station], time.time()
+    await fault.begin(server, run.know)
+    await asyncio.sleep(rng.uniform(*fault.seconds))
+    await fault.end(server, run.know)
+    ended = time.time()
+    await run.chunk_after(station, ended)
+    await asyncio.sleep(rest)
+    return Trial(station, name, began, ended, time.time())
 
 
 def judge(trial: Trial, run: Radios) -> Result:

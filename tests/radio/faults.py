@@ -84,12 +84,6 @@ def _set(name: str, value: object) -> Step:
     return step
 
 
-async def _slow_down(server: LiveServer, names: Names) -> None:
-    """Drop listeners, too: in their buffers is a minute of what is not on air yet."""
-    server.speed = 1.0
-    server.drop()
-
-
 @dataclass(frozen=True)
 class Fault:
     """A fault.
@@ -131,9 +125,11 @@ FAULTS: Final[dict[str, Fault]] = {
     "rate": Fault(
         *(_set("codec", "mp3-48"), _set("codec", "mp3"), (30.0, 35.0), _UNDECODED, (0, 2)),
     ),
-    "fast": Fault(_set("speed", 10.0), _slow_down, (8.0, 10.0)),
+    "fast": Fault(_set("speed", 10.0), _set("speed", 1.0), (8.0, 10.0), outages=(0, 0)),
     "slow": Fault(
         *(_set("speed", 0.1), _set("speed", 1.0), (15.0, 25.0)),
         reasons=frozenset(("no-audio", "too-slow", "timeout", "unknown-codec")),
     ),
 }
+#: Comes last: a minute of what is not on air yet is in the buffers after it.
+LAST: Final = "fast"
