@@ -84,6 +84,12 @@ def _set(name: str, value: object) -> Step:
     return step
 
 
+async def _restart(server: LiveServer, names: Names) -> None:
+    """Send at the right speed again, and to new listeners only: no server sends what is past."""
+    server.speed = 1.0
+    server.drop()
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault.
@@ -127,8 +133,9 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "fast": Fault(_set("speed", 10.0), _set("speed", 1.0), (8.0, 10.0), outages=(0, 0)),
     "slow": Fault(
-        *(_set("speed", 0.1), _set("speed", 1.0), (15.0, 25.0)),
-        reasons=frozenset(("no-audio", "too-slow", "timeout", "unknown-codec")),
+        *(_set("speed", 0.1), _restart, (15.0, 25.0)),
+        reasons=frozenset(("no-audio", "too-slow", "timeout")) | _BROKEN,
+        outages=(1, 2),
     ),
 }
 #: Comes last: a minute of what is not on air yet is in the buffers after it.
