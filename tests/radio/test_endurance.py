@@ -12,6 +12,7 @@ from tests.radio.live_server import has_openssl
 
 pytestmark = [
     pytest.mark.radio,
+    pytest.mark.timeout(600),
     pytest.mark.broker,
     pytest.mark.skipif(not has_openssl(), reason="there is no openssl"),
     pytest.mark.skipif(ffmpeg_path() is None, reason="there is no ffmpeg"),

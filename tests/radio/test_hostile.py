@@ -19,6 +19,7 @@ from tests.receiver.servers import Ear, listening, sound
 
 pytestmark = [
     pytest.mark.radio,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(ffmpeg_path() is None, reason="there is no ffmpeg"),
 ]
 
@@ -212,7 +213,7 @@ def met() -> dict[str, _Met]:
     met, good = asyncio.run(_meet_all())
     assert good.kinds() == ["connected"]
     times = [chunk.captured_at or 0 for chunk in good.chunks[:-1]]
-    assert len(times) > len(HOSTILE)
+    assert len(times) > 10
     assert [b - a for a, b in pairwise(times)] == pytest.approx([3000] * (len(times) - 1), abs=100)
     return met
 
