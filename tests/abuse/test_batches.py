@@ -22,8 +22,8 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", list(BOMBS))
 def test_a_bomb(workers: Workers, codec: str, bomb: str, topic: str) -> None:
     records = BOMBS[bomb]
-    if topic == "audio.features" and codec != "zstd":
-        pytest.skip("codecs are tried on one topic")
+    if codec != "zstd" and (topic == "audio.features" or bomb == "empty"):
+        pytest.skip("the other codecs are tried on one topic, and not where they are not asked")
 
     async def case(beside: Beside) -> None:
         data = batch(records, codec, timestamp_ms=round(1000 * time.time()))
