@@ -31,7 +31,9 @@ _EXAMPLES: Final[dict[type, Any]] = {
     Row: _ROW,
     StationView: station_view(EXAMPLE_STATION),
 }
-_ALWAYS: Final = ("token-needed", "cross-site", "wrong-host", "too-many")
+_ALWAYS: Final = (
+    *("bad-request", "token-needed", "cross-site", "wrong-host", "too-many", "headers-too-large"),
+)
 
 
 def answers(answer: Any, *problems: str) -> dict[int | str, dict[str, Any]]:
@@ -45,7 +47,10 @@ def answers(answer: Any, *problems: str) -> dict[int | str, dict[str, Any]]:
                 "example": Problem(code).body(),
             }
         }
-        described[kind.status] = {"description": kind.title, "content": content}
+        described.setdefault(kind.status, {"description": kind.title, "content": content})
+    if answer is str:
+        described[200] = {"description": "The answer", "content": {"text/plain": {}}}
+        return described
     if answer is not None:
         content = {"application/json": _content(answer)}
         described[200] = {"description": "The answer", "content": content}

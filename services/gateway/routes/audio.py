@@ -129,7 +129,7 @@ async def _next(
 
 @router.post(
     "/streams/{stream_id:path}",
-    responses=answers(dict, "not-audio", "stream-busy", "too-large", "full"),
+    responses=answers(dict, "bad-stream-id", "not-audio", "stream-busy", "too-large", "full"),
     openapi_extra=audio_body(),
 )
 async def send_stream(request: Request, stream_id: str) -> Response:

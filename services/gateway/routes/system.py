@@ -77,13 +77,13 @@ async def health(request: Request) -> Response:
     )
 
 
-@router.get("/healthz", tags=["system"], responses=answers(dict))
+@router.get("/healthz", tags=["system"], responses=answers(str), response_class=PlainTextResponse)
 async def alive() -> Response:
     """Answer while the process works."""
     return PlainTextResponse("alive\n")
 
 
-@router.get("/readyz", tags=["system"], responses=answers(dict))
+@router.get("/readyz", tags=["system"], responses=answers(str), response_class=PlainTextResponse)
 async def ready(request: Request) -> Response:
     """Answer ok when the board is right: the broker answers and all that was there is read."""
     feed = gateway_of(request).feed
@@ -92,7 +92,7 @@ async def ready(request: Request) -> Response:
     return PlainTextResponse("ready\n")
 
 
-@router.get("/metrics", tags=["system"], responses=answers(dict))
+@router.get("/metrics", tags=["system"], responses=answers(str), response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Give the metrics, in Prometheus' text format."""
     gateway = gateway_of(request)
