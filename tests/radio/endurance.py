@@ -120,6 +120,16 @@ class Radios:
             while (self.log.chunks[station] or [_NEVER])[-1].arrived <= moment:
                 await asyncio.sleep(0.05)
 
+    async def no_outage(self, station: str) -> None:
+        """Wait until a station that was reported lost is reported connected."""
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            while self._is_lost(station):
+                await asyncio.sleep(0.05)
+
+    def _is_lost(self, station: str) -> bool:
+        kinds = [e.kind for e in self.log.events[station] if e.kind in ("lost", "connected")]
+        return kinds[-1:] == ["lost"]
+
     async def chunks_of_all(self, moment: float) -> None:
         """Wait until every station had a chunk that comes later."""
         await asyncio.gather(*(self.chunk_after(station, moment) for station in self.servers))
@@ -211,6 +221,7 @@ async def _have(run: Radios, station: str, name: str, rng: random.Random, rest: 
     await fault.end(server, run.know)
     ended = time.time()
     await run.chunk_after(station, ended)
+    await run.no_outage(station)
     await asyncio.sleep(rest)
     return Trial(station, name, began, ended, time.time())
 
