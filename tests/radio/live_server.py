@@ -74,7 +74,9 @@ class LiveServer:
         return f"http{'s' if self.certificates else ''}://{self.name}.{DOMAIN}:{self.port}/live"
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen; all that may be played is encoded before."""
+        for codec in _CODECS:
+            await asyncio.to_thread(programme, codec)
         for one in self._plug:
             one.close()
         self._plug.clear()
