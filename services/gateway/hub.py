@@ -21,10 +21,8 @@ RING_BYTES: Final = 24 * 1024 * 1024
 READER_BYTES: Final = 512 * 1024
 _CLOSE_SECONDS: Final = 5.0
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-#: Events of so long go out together; with many readers of a longer time, to write less often.
-_TICK_SECONDS: Final = 0.05
-_BUSY_TICK_SECONDS: Final = 0.1
-_MANY_READERS: Final = 100
+#: Events of so long go out together: each write costs every page, and us for every page.
+_TICK_SECONDS: Final = 0.2
 _FOLLOWED: Final = 20_000
 #: Of the objects that hold the events of one message.
 _KEPT_BYTES: Final = 500
@@ -193,9 +191,7 @@ class Hub:
 
     def _flush_soon(self) -> None:
         if self._tick is None and self._groups:
-            many = self.readers > _MANY_READERS
-            seconds = _BUSY_TICK_SECONDS if many else _TICK_SECONDS
-            self._tick = asyncio.get_running_loop().call_later(seconds, self._flush)
+            self._tick = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._flush)
 
     def _flush(self) -> None:
         self._tick = None

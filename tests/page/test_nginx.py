@@ -64,8 +64,9 @@ def test_the_page_lives_under_a_path(browser: Any, proxy: tuple[str, str]) -> No
     wait(page, "document.querySelectorAll('#rows .row').length >= 13")
     page.wait_for_selector(LIVE)
     page.evaluate(
-        "window.seen = new Set(); setInterval(() => seen.add(document.querySelector("
-        "'.row[data-state=on-air] .now em').textContent), 100)"
+        "window.seen = new Set(); setInterval(() => { const shown = "
+        "document.querySelector('.row[data-state=on-air] .now em'); "
+        "if (shown) seen.add(shown.textContent); }, 100)"
     )
     wait(page, "window.seen.size >= 2")
     page.click("#microphone")

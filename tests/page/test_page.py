@@ -45,8 +45,9 @@ def test_each_station_says_what_it_plays_and_which_is_broken(page: Any) -> None:
 def test_a_row_moves_with_its_predictions(page: Any) -> None:
     wait_for_rows(page)
     page.evaluate(
-        "window.seen = new Set(); setInterval(() => seen.add(document.querySelector("
-        "'.row[data-state=on-air] .now em').textContent), 100)"
+        "window.seen = new Set(); setInterval(() => { const shown = "
+        "document.querySelector('.row[data-state=on-air] .now em'); "
+        "if (shown) seen.add(shown.textContent); }, 100)"
     )
     wait(page, "window.seen.size >= 3")
 
@@ -60,8 +61,8 @@ def test_find_show_and_sort(page: Any) -> None:
     wait(page, "document.querySelectorAll('#rows .row').length === 3")
     page.select_option("#show", "all")
     page.select_option("#sort", "trouble")
-    first = page.locator("#rows .row").first.get_attribute("data-state")
-    assert first in ("lost", "refused", "silent")
+    first = "document.querySelector('#rows .row')?.dataset.state"
+    wait(page, f"['lost', 'refused', 'silent'].includes({first})")
 
 
 def test_a_file_builds_up_to_the_answer_of_classify(page: Any, clip: Path) -> None:
