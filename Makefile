@@ -49,7 +49,8 @@ test-endurance: $(VENV)/.dev ## Joins to cold clusters and thirty kills, for an 
 	$(BIN)/python -m tests.faults.endurance kills $(ENDURANCE)
 
 test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every way (needs ffmpeg)
-	$(BIN)/python -m pytest -m "radio or not radio" -rs tests/receiver tests/radio
+	$(BIN)/python -m pytest -m "radio or not radio" -n 3 --dist loadfile -rs \
+		tests/receiver tests/radio
 
 test-abuse: $(VENV)/.dev ## What no producer should send, beside good streams, on both brokers (ABUSE="--broker kafka")
 	$(BIN)/python -m pytest -m abuse --broker both -rs tests/abuse $(ABUSE)
