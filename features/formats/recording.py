@@ -35,9 +35,9 @@ class Recording:
         What was left out; complete at the end.
     """
 
-    def __init__(self, found: Survey, *, allow_ffmpeg: bool, max_seconds: float) -> None:
+    def __init__(self, found: Survey, *, options: dict[str, Any], of_message: bool) -> None:
         self._found = found
-        self._options: Any = {"allow_ffmpeg": allow_ffmpeg, "max_seconds": max_seconds}
+        self._options = options
         self.faults: list[Fault] = list(found.faults)
         self._first_error: AudioError | None = None
         self._waiting = iter(found.parts)
@@ -46,7 +46,7 @@ class Recording:
             raise self._error()
         self.sample_rate, self.channels = self._reader.sample_rate, self._reader.channels
         self.subtype = self._reader.subtype if len(found.parts) == 1 else "FLOAT"
-        self._cancels: bool | None = None if self.channels == 2 else False
+        self._cancels: bool | None = False if of_message or self.channels != 2 else None
 
     def _error(self) -> AudioError:
         """Return why nothing is heard."""
@@ -90,8 +90,9 @@ class Recording:
     def blocks(self) -> Iterator[Frames]:
         """Yield all audio [shape=(n, channels)], at one rate.
 
-        Where two channels cancel each other out, both are the first one: their mean would be
-        silence. That is decided once a file, by its first block that is not silent.
+        Where two channels of a file cancel each other out, both are the first one: their mean would
+        be silence. That is decided once, by its first block that is not silent. A message may be
+        one chunk of a stream, in which nothing may depend on where it was cut (I1).
         """
         heard = False
         while self._reader:
@@ -186,7 +187,8 @@ def open_recording(
         There is none that is known and decodes.
     """
     found = survey(source, allow_ffmpeg=allow_ffmpeg, of_message=of_message)
-    recording = Recording(found, allow_ffmpeg=allow_ffmpeg, max_seconds=max_seconds)
+    options = {"allow_ffmpeg": allow_ffmpeg, "max_seconds": max_seconds}
+    recording = Recording(found, options=options, of_message=of_message)
     try:
         yield recording
     finally:

@@ -78,7 +78,7 @@ def _source(file: Source) -> Iterator[_Source | int]:
         yield _Source(file)
     else:
         with os.fdopen(os.memfd_create("audio"), "wb") as copy:
-            copy.write(file.getbuffer() if isinstance(file, io.BytesIO) else file.read())
+            copy.write(file.getvalue() if isinstance(file, io.BytesIO) else file.read())
             copy.seek(0)
             yield copy.fileno()
 

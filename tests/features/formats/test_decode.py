@@ -348,6 +348,23 @@ def test_samples_that_are_none(value: float, reason: str, position: int, decoded
         decode(y.astype("<f4").tobytes(), f"audio/pcm;rate={RATE};encoding=f32le")
 
 
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF"])
+@pytest.mark.parametrize("cut", [0, 1000, RATE // 2, RATE])
+def test_channels_that_cancel_are_averaged_wherever_a_stream_is_cut(
+    container: str, cut: int
+) -> None:
+    left = tone(2.0, RATE)
+    right = left * np.repeat(np.float32([-1, 1]), RATE)
+    frames = np.stack([left, right], axis=1)
+    whole = decode(encode(frames, RATE, container, "PCM_16")).samples
+    pieces = [
+        decode(encode(f, RATE, container, "PCM_16")).samples
+        for f in np.split(frames, [cut])
+        if len(f)
+    ]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+
+
 def test_opposite_infinities_do_not_cancel() -> None:
     frames: Frames = np.zeros((100, 2), np.float32)
     frames[5] = np.inf, -np.inf
