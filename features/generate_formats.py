@@ -30,11 +30,11 @@ AIFF and CAF what libsndfile does not know (AAC, WMA, G.722, G.726 and others).
 _TAIL: Final = """
 Limits: 1 to 384 kHz and up to 64 channels, of which the mean is heard (ffmpeg makes two of more
 than two); in a file two that cancel each other out are heard by the first one alone, in a message,
-which may be cut anywhere, their mean is silence. A message has at most 5 MB and 15 minutes of audio, a file a day; above 48 kHz or two
-channels less. Joined files, links of a chain, changes of rate and channels are heard one after the
-other, at the first one's rate, up to 1,000 in a file. Whatever lies between is left out and noted
-with its place. Ogg from which the beginning is missing, and MP4 without its index, are refused:
-nobody can decode them.
+which may be cut anywhere, their mean is silence. A message has at most 5 MB and 15 minutes of
+audio, a file a day; above 48 kHz or two channels less. Joined files, links of a chain, changes of
+rate and channels are heard one after the other, at the first one's rate, up to 1,000 in a file.
+Whatever lies between is left out and noted with its place. Ogg from which the beginning is missing,
+and MP4 without its index, are refused: nobody can decode them.
 
 Raw PCM has no first bytes. Its content type says what it is:
 `audio/pcm;rate=…;channels=…;encoding=…` (`s16le` or `f32le`) or `audio/L16;rate=…;channels=…`.
