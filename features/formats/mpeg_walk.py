@@ -5,7 +5,6 @@ there without a word, so it is given the frames alone, each kind of frames by it
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -106,31 +105,43 @@ class _Window:
         size = max(0, min(_BLOCK, self.end - position))
         self._base, self._data = position, read_at(self._source, position, size)
 
-    def frames(self, position: int) -> Iterator[tuple[int, Frame, int]]:
-        """Yield frames that touch each other, of the first one's kind: place, frame and length.
+    def follow(self, run: _Run) -> None:
+        """Count the frames that touch each other, from the first one of a run on, of its kind.
 
         It ends before a counting tag that is not the first frame's: that begins another file. An
         hour has 138,000 frames, so nothing is called for each of them that need not be.
         """
-        first, kind = position, None
+        known: dict[bytes, int] = {}
+        place = last = run.start
+        count = 0
         while True:
-            data, inside = self._data, position - self._base
+            data, inside = self._data, place - self._base
             if inside < 0 or inside + TAG_REACH > len(data):
-                self._load(position)
+                self._load(place)
                 data, inside = self._data, 0
-            frame = parse_frame(data[inside : inside + HEADER_BYTES])
-            if frame is None or frame.kind != (kind or frame.kind):
-                return
-            length = frame.length or self.length(position, frame)
-            if not length or position + length > self.end:
-                return
-            if position != first:
+            if count:
                 begin = data[inside + HEADER_BYTES : inside + _TAG_PLACE + HEADER_BYTES]
                 if b"Xing" in begin or b"Info" in begin or b"VBRI" in begin:
-                    return
-            yield position, frame, length
-            kind = frame.kind
-            position += length
+                    break
+            head = data[inside : inside + HEADER_BYTES]
+            length = known.get(head) or self._learn(head, place, run, known)
+            if not length or place + length > self.end:
+                break
+            last, place = place, place + length
+            count += 1
+        run.frames, run.last, run.end = count, last, place
+        run.pieces.append((run.start, place))
+
+    def _learn(self, head: bytes, place: int, run: _Run, known: dict[bytes, int]) -> int:
+        """Return the length of a frame with a new header; 0 where no whole one of the run is."""
+        frame = parse_frame(head)
+        length = self.length(place, frame) if frame and frame.kind == run.kind else 0
+        if frame is None or not length or place + length > self.end:
+            return 0
+        if place != run.start or not run.tag:  # a frame with a tag holds no audio
+            run.bit_rates.add(frame.bit_rate)
+            known[head] = length
+        return length
 
     def frame(self, position: int) -> Frame | None:
         """Return the frame at a place, if a header is there and all of it is in the file."""
@@ -223,15 +234,7 @@ def _follow(window: _Window, position: int) -> _Run:
     first = window.frame(position)
     assert first, "a confirmed frame is one"
     run = _Run(position, first, window.counting_tag(position))
-    length, before = 0, -1
-    for place, frame, size in window.frames(position):
-        position, length = place, size
-        run.frames += 1
-        if frame.bit_rate != before and (place != run.start or not run.tag):
-            before = frame.bit_rate
-            run.bit_rates.add(before)
-    run.last, run.end = position, position + length
-    run.pieces.append((run.start, run.end))
+    window.follow(run)
     return run
 
 

@@ -23,6 +23,8 @@ Frames = NDArray[np.float32]
 BLOCK_FRAMES: Final = 1 << 16
 #: What is no longer, as most messages are, is read at once.
 _AT_ONCE_FRAMES: Final = 1 << 19
+#: So many are asked for behind what is expected, in case that there is more.
+_BEHIND_FRAMES: Final = 1 << 12
 #: Bytes of an MP3 that the second decoder is given at most: it has them in memory.
 _SECOND_TRY_BYTES: Final = 1 << 26
 
@@ -145,7 +147,9 @@ class PartReader:
             self.faults.append(Fault(self._part.position, 0, what, seconds))
 
     def _read(self) -> Frames:
-        count = self.expected if 0 < self.expected <= _AT_ONCE_FRAMES else BLOCK_FRAMES
+        count = BLOCK_FRAMES
+        if 0 < self.expected <= _AT_ONCE_FRAMES:
+            count = max(self.expected - self.heard, _BEHIND_FRAMES)
         frames: Frames = self._sound.read(count, dtype="float32", always_2d=True)
         return frames
 

@@ -354,7 +354,7 @@ def test_channels_that_cancel_are_averaged_wherever_a_stream_is_cut(
     container: str, cut: int
 ) -> None:
     left = tone(2.0, RATE)
-    right = left * np.repeat(np.float32([-1, 1]), RATE)
+    right = left * np.repeat(np.array([-1, 1], np.float32), RATE)
     frames = np.stack([left, right], axis=1)
     whole = decode(encode(frames, RATE, container, "PCM_16")).samples
     pieces = [
