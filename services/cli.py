@@ -125,7 +125,7 @@ def up(
 def worker_extractor(model: ModelName = None) -> None:
     """Turn audio.chunks into audio.features."""
     ending = Ending().begin()  # before threads of what is imported
-    from services.commands.worker import run_extractor
+    from services.commands.faust_worker import run_extractor
 
     run_extractor(_settings(model=model), ending)
 
@@ -134,7 +134,7 @@ def worker_extractor(model: ModelName = None) -> None:
 def worker_classifier(model: ModelName = None) -> None:
     """Turn audio.features into genre.predictions."""
     ending = Ending().begin()
-    from services.commands.worker import run_classifier
+    from services.commands.faust_worker import run_classifier
 
     run_classifier(_settings(model=model), ending)
 

@@ -21,7 +21,7 @@ _STREAMING: Final = (
     # Ours that are faust's by descent, and talk as much.
     "services.kafka.faust_fixes",
     "services.kafka.latest_table",
-    "services.commands.worker",
+    "services.commands.faust_worker",
 )
 #: Libraries whose debugging nobody asks for, or may see: aiokafka's connection logs its requests,
 #: that of SASL PLAIN holds the password.

@@ -10,7 +10,7 @@ import pytest
 from features.embeddings import content
 from schemas.errors import InvalidSamples, ModelError
 from services.commands.ending import Ending
-from services.commands.worker import run_extractor
+from services.commands.faust_worker import run_extractor
 from services.console import synthesis
 from services.settings import load_settings
 from tests.audio import clicks, music, noise, square, tone

@@ -14,7 +14,7 @@ from features.embeddings import log_mel, musicnn
 from features.generate_filter_banks import log_mel_bank
 from schemas.errors import InvalidSamples, ModelError
 from services.commands.ending import Ending
-from services.commands.worker import run_extractor
+from services.commands.faust_worker import run_extractor
 from services.settings import load_settings
 from tests.audio import Frames, clicks, music, noise, square, tone
 from tests.training.musicnn_reference import CLIPS, GOLDEN
