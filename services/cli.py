@@ -20,10 +20,11 @@ import typer
 
 from schemas.errors import GenrestreamError
 from services.commands.dead_letters import app as dead_letters
-from services.commands.ending import Ending
 from services.commands.history import app as history
 from services.commands.notify import app as notify
 from services.commands.stations import app as stations_app
+from services.commands.worker import ModelName
+from services.commands.worker import app as worker
 from services.console.running import run as _run
 
 app = typer.Typer(
@@ -36,22 +37,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 100},
 )
-worker = typer.Typer(no_args_is_help=True, help="Run one service until Ctrl-C or SIGTERM.")
 topics = typer.Typer(no_args_is_help=True, help="Look after the topics.")
 app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(stations_app, name="stations")
-
-
 app.add_typer(history, name="history")
 app.add_typer(notify, name="notify")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, on stdout.")]
-ModelName = Annotated[
-    str | None,
-    typer.Option("--model", help="A name from models/ or the path of an ONNX file."),
-]
 
 
 class CodecName(StrEnum):
@@ -119,56 +113,6 @@ def up(
     from services.commands.up import up as run
 
     _run(run(_settings(model=model, rules=rules), port, stations), ends_by_signal=True)
-
-
-@worker.command("extractor")
-def worker_extractor(model: ModelName = None) -> None:
-    """Turn audio.chunks into audio.features."""
-    ending = Ending().begin()  # before threads of what is imported
-    from services.commands.faust_worker import run_extractor
-
-    run_extractor(_settings(model=model), ending)
-
-
-@worker.command("classifier")
-def worker_classifier(model: ModelName = None) -> None:
-    """Turn audio.features into genre.predictions."""
-    ending = Ending().begin()
-    from services.commands.faust_worker import run_classifier
-
-    run_classifier(_settings(model=model), ending)
-
-
-@worker.command("gateway")
-def worker_gateway() -> None:
-    """Serve the page and the API on GENRESTREAM_GATEWAY_PORT."""
-    from services.commands.gateway import run_gateway
-
-    run_gateway(_settings())
-
-
-@worker.command("receiver")
-def worker_receiver() -> None:
-    """Listen to stations, and write what they send to audio.chunks."""
-    from services.commands.receiver_worker import run_receiver
-
-    _run(run_receiver(_settings()), ends_by_signal=True)
-
-
-@worker.command("notifier")
-def worker_notifier() -> None:
-    """Send alarms by the rules in GENRESTREAM_RULES."""
-    from services.commands.service import run_notifier
-
-    run_notifier(_settings())
-
-
-@worker.command("recorder")
-def worker_recorder() -> None:
-    """Write predictions, segments and station events into a database."""
-    from services.commands.service import run_recorder
-
-    run_recorder(_settings())
 
 
 @topics.command("create")
