@@ -12,6 +12,7 @@ from typing import Final, Literal
 from features.formats.parts import UNKNOWN, Fault, Part, Survey
 from features.formats.signatures import other_container
 from features.formats.spliced import Piece, Source, piece, read_at, splice
+from features.formats.table import LIKE_CHUNKS
 from features.formats.tags import after_tag
 
 _HEAD_BYTES: Final = 12
@@ -23,10 +24,6 @@ _NO_SIZE: Final = 0x7FFFF000
 _DS64_DATA: Final = slice(8, 16)
 #: A rest shorter than this behind the stated end is no audio that a recorder failed to count.
 _UNCOUNTED_SECONDS: Final = 0.5
-#: First four bytes of other containers, which look like the name of a chunk.
-OTHERS: Final = (
-    b"RIFF", b"RIFX", b"RF64", b"BW64", b"OggS", b"fLaC", b"FORM", b"caff", b"riff", b".snd"
-)  # fmt: skip
 _PCM: Final = (1, 3, 6, 7, 0xFFFE)
 #: Encodings that recorders and editors put into a WAV, by their number.
 _ENCODINGS: Final = {
@@ -132,7 +129,7 @@ def _read_chunks(source: Source, position: int, end: int, chunks: _Chunks, surve
     while position + _CHUNK_BYTES <= end:
         name, size = struct.unpack(chunks.order + "4sI", read_at(source, position, _CHUNK_BYTES))
         content = position + _CHUNK_BYTES
-        if not _is_chunk(name) or name in OTHERS:
+        if not _is_chunk(name) or name in LIKE_CHUNKS:
             break
         if name == b"data":
             content, size = content, _data_size(source, content, size, end, chunks, survey)
@@ -205,7 +202,7 @@ def _goes_on(source: Source, position: int, end: int) -> bool:
     if position >= end or after_tag(source, position, end) == end:
         return True
     head = read_at(source, position, _CHUNK_BYTES)
-    if head.startswith((b"ID3", b"TAG", b"APETAGEX", *OTHERS)):
+    if head.startswith((b"ID3", b"TAG", b"APETAGEX", *LIKE_CHUNKS)):
         return True
     name, size = head[:4], int.from_bytes(head[4:8], "little")
     return _is_chunk(name) and position + _CHUNK_BYTES + size <= end + 1

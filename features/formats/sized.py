@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from features.formats.parts import UNKNOWN, Fault, Part, Survey
-from features.formats.riff import OTHERS
 from features.formats.signatures import other_container
 from features.formats.spliced import Piece, Source, piece, read_at, splice
+from features.formats.table import LIKE_CHUNKS
 
 _AU_NO_SIZE: Final = 0xFFFFFFFF
 #: Beyond it a container has no more chunks than somebody wrote to keep us busy.
@@ -79,12 +79,17 @@ def _chunks(source: Source, position: int, end: int, layout: _Layout) -> Iterato
         size -= head if layout.size_counts_head else 0
         chunk = _Chunk(data[: layout.id_bytes], place + layout.id_bytes, place + head, size)
         yield chunk
-        stop = chunk.content + max(0, size)
-        place = stop + (position - stop) % layout.align
+        place = _padded(source, position, chunk.content + max(0, size), layout)
+
+
+def _padded(source: Source, position: int, stop: int, layout: _Layout) -> int:
+    """Return where a chunk ends with its padding, which some leave out at the end of a file."""
+    padding = (position - stop) % layout.align
+    return stop if padding and read_at(source, stop, 4) in LIKE_CHUNKS else stop + padding
 
 
 def _is_name(name: bytes) -> bool:
-    return name.isascii() and name.decode().isprintable() and name not in OTHERS
+    return name.isascii() and name.decode().isprintable() and name not in LIKE_CHUNKS
 
 
 def _walk(layout: _Layout) -> Callable[[Source, int, int, Survey], int]:
@@ -93,8 +98,8 @@ def _walk(layout: _Layout) -> Callable[[Source, int, int, Survey], int]:
     def walk(source: Source, position: int, end: int, survey: Survey) -> int:
         stop, wrong = position + layout.head, None
         for chunk in _chunks(source, position, end, layout):
-            stop = max(stop, chunk.content + max(0, chunk.size))
-            stop += (position - stop) % layout.align
+            behind = chunk.content + max(0, chunk.size)
+            stop = _padded(source, position, max(stop, behind), layout)
             if chunk.name.startswith(layout.audio) and (chunk.size <= 0 or stop > end):
                 wrong = chunk
                 stop = other_container(source, chunk.content, end)

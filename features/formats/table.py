@@ -37,6 +37,11 @@ class Format:
         Whether ffmpeg decodes what the walk finds.
     written
         Container and encoding of libsndfile that messages are written in; none where they are not.
+    anywhere
+        What tells it wherever it stands: bytes to look for, how far behind its start they are, and
+        what the start looks like; none where only a walk is sure, or ffmpeg hears it.
+    like_chunks
+        Its first four bytes, where they could be the name of a chunk of the container before it.
     """
 
     name: str
@@ -49,9 +54,17 @@ class Format:
     demuxer: str = ""
     by_ffmpeg: bool = False
     written: tuple[str, str] | None = None
+    anywhere: tuple[bytes, int, bytes] | None = None
+    like_chunks: tuple[bytes, ...] = ()
 
 
 _RIFF: Final = "riff:walk_riff"
+_WAV: Final = (
+    rb"RIFF[\0-\xff]{4}WAVE|RIFX[\0-\xff]{4}WAVE|RF64[\0-\xff]{4}WAVE|BW64[\0-\xff]{4}WAVE"
+)
+_AIFF: Final = rb"FORM[\0-\xff]{4}AIF[FC]"
+_CAF: Final = rb"caff\0\x01"
+_W64: Final = rb"riff\x2e\x91\xcf\x11"
 _MPEG: Final = "mpeg_walk:walk_mpeg"
 #: Two bytes of a header, then any. That frames follow each other is for the walk to see.
 _LAYER: Final = rb"\xff[%b][\0-\xef][\0-\xff]"
@@ -60,12 +73,14 @@ FORMATS: Final = (
     Format(
         "wav",
         "WAV",
-        rb"RIFF[\0-\xff]{4}WAVE|RIFX[\0-\xff]{4}WAVE|RF64[\0-\xff]{4}WAVE|BW64[\0-\xff]{4}WAVE",
+        _WAV,
         ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"),
         (".wav", ".wave", ".bwf", ".rf64", ".bw64"),
         walk=_RIFF,
         demuxer="wav",
         written=("WAV", "FLOAT"),
+        anywhere=(b"WAVE", 8, _WAV),
+        like_chunks=(b"RIFF", b"RIFX", b"RF64", b"BW64"),
     ),
     Format(
         "flac",
@@ -77,6 +92,8 @@ FORMATS: Final = (
         walk="flac_walk:walk_flac",
         demuxer="flac",
         written=("FLAC", "PCM_24"),
+        anywhere=(b"fLaC", 0, rb"fLaC[\0\x80]\0\0\x22"),
+        like_chunks=(b"fLaC",),
     ),
     Format(
         "ogg",
@@ -88,6 +105,8 @@ FORMATS: Final = (
         walk="ogg:walk_ogg",
         demuxer="ogg",
         written=("OGG", "VORBIS"),
+        anywhere=(b"OggS\0", 0, rb"OggS\0[\x02\x06]"),
+        like_chunks=(b"OggS",),
     ),
     Format(
         "mp3",
@@ -111,32 +130,46 @@ FORMATS: Final = (
     Format(
         "aiff",
         "AIFF",
-        rb"FORM[\0-\xff]{4}AIF[FC]",
+        _AIFF,
         ("audio/aiff", "audio/x-aiff"),
         (".aif", ".aiff", ".aifc"),
         walk="sized:walk_aiff",
         demuxer="aiff",
+        anywhere=(b"AIF", 8, _AIFF),
+        like_chunks=(b"FORM",),
     ),
     Format(
-        "au", "AU", rb"\.snd", ("audio/basic",), (".au", ".snd"), walk="sized:walk_au", demuxer="au"
+        "au",
+        "AU",
+        rb"\.snd",
+        ("audio/basic",),
+        (".au", ".snd"),
+        walk="sized:walk_au",
+        demuxer="au",
+        anywhere=(b".snd\0\0", 0, rb"\.snd\0\0[\0-\xff]{6}\0\0\0"),
+        like_chunks=(b".snd",),
     ),
     Format(
         "caf",
         "Core Audio Format",
-        rb"caff\0\x01",
+        _CAF,
         ("audio/x-caf",),
         (".caf",),
         walk="sized:walk_caf",
         demuxer="caf",
+        anywhere=(b"caff\0\x01", 0, _CAF),
+        like_chunks=(b"caff",),
     ),
     Format(
         "w64",
         "Sony Wave64",
-        rb"riff\x2e\x91\xcf\x11",
+        _W64,
         ("audio/x-w64",),
         (".w64",),
         walk="sized:walk_w64",
         demuxer="w64",
+        anywhere=(b"riff\x2e\x91", 0, _W64),
+        like_chunks=(b"riff",),
     ),
     Format(
         "mp4",
@@ -246,20 +279,12 @@ DEMUXERS: Final = (
 )  # fmt: skip
 
 _SIGNATURES: Final = {row.name: re.compile(row.signature) for row in FORMATS}
-#: Containers that are told by their first bytes wherever they stand: what to look for, how far
-#: behind the start it is, and the whole signature.
 _ANYWHERE: Final = tuple(
-    (literal, offset, re.compile(signature))
-    for literal, offset, signature in (
-        (b"WAVE", 8, BY_NAME["wav"].signature),
-        (b"AIF", 8, BY_NAME["aiff"].signature),
-        (b"caff\0\x01", 0, BY_NAME["caf"].signature),
-        (b"riff\x2e\x91", 0, BY_NAME["w64"].signature),
-        (b"fLaC", 0, rb"fLaC[\0\x80]\0\0\x22"),
-        (b"OggS\0", 0, rb"OggS\0[\x02\x06]"),
-        (b".snd\0\0", 0, rb"\.snd\0\0[\0-\xff]{6}\0\0\0"),
-    )
+    (literal, offset, re.compile(start))
+    for literal, offset, start in (row.anywhere for row in FORMATS if row.anywhere)
 )
+#: First four bytes of containers, which look like the name of a chunk.
+LIKE_CHUNKS: Final = tuple(name for row in FORMATS for name in row.like_chunks)
 
 
 def media_type(name: str) -> str:
