@@ -10,6 +10,7 @@ import yaml
 from schemas.onnx_files import read_metadata
 from services.kafka.groups import classifier_group, extractor_group
 from services.settings import Settings, load_settings
+from tests.deploy.services import SERVICES
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -77,7 +78,7 @@ def test_scaling_looks_at_the_groups_of_the_default_model() -> None:
 
 def test_workers_are_probed_budgeted_and_scaled() -> None:
     workers = {d["metadata"]["name"] for d in RESOURCES if d["kind"] == "Deployment"}
-    assert workers == SCALED_BY_LAG | {"receiver", "gateway", "recorder", "notifier"}
+    assert workers == SERVICES
     for document in RESOURCES:
         if document["kind"] == "Deployment":
             (container,) = document["spec"]["template"]["spec"]["containers"]
