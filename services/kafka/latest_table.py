@@ -1,7 +1,9 @@
 """A table that recovers the latest state of every stream, whatever order its changelog has.
 
 A worker that lost its partitions while it stood still, or whose network did, may write what it had
-in hand after the new owner wrote newer state. faust would recover what was written last.
+in hand after the new owner wrote newer state. faust-streaming 0.15.3 recovers what was written
+last, on the loop. ``test_the_latest_state_is_recovered_in_any_order`` fails without it, and where a
+record is no state, ``test_what_is_no_state_is_void``.
 """
 
 import logging
