@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from schemas.errors import GenrestreamError
 from tests.training.conftest import make_dataset, to_frame
 from training import command_line as cli
 from training.errors import DataError, MissingExtraError, SplitError
+from training.models.estimators import ESTIMATORS
 
 COMMANDS = ("extract", "spectrogram", "train", "evaluate", "study", "train-shipped")
 Write = Callable[[Path, float, float], None]
@@ -44,6 +46,15 @@ def test_commands_are_there() -> None:
     output = succeed("--help").output
     for command in COMMANDS:
         assert command in output
+
+
+def test_help_and_docs_name_every_estimator() -> None:
+    text = (Path(__file__).parents[2] / "docs/training.md").read_text(encoding="utf-8")
+    described = " ".join(text.partition("- `train` knows ")[2].partition("`--search`")[0].split())
+    shown = re.sub(r"-\s+", "-", succeed("train", "--help").output)
+    for name in ESTIMATORS:
+        assert f"`{name}`" in described
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", shown), name
 
 
 def test_help_imports_nothing_heavy() -> None:
