@@ -191,15 +191,19 @@ def test_there_are_shipped_models() -> None:
     assert SHIPPED
 
 
-#: The bits of a plain matrix product depend on its rows: its windows are run one by one.
-ALONE = frozenset({"lda-musicnn-200"})
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in SHIPPED if path.stem not in ALONE], ids=lambda path: path.stem
+#: Heads whose windows share a run. Of others the classifier finds out by itself when it starts: the
+#: bits of a plain matrix product, as of `lda-musicnn-200`, depend on its rows.
+IN_ONE_RUN = (
+    "discriminant-librosa-52",
+    "extra-trees-seed-25",
+    "mlp-seed-25",
+    "random-forest-seed-25",
 )
-def test_a_shipped_model_gives_the_same_bits_in_a_batch(path: Path) -> None:
-    assert rows_are_independent(load_model(path))
+
+
+@pytest.mark.parametrize("name", IN_ONE_RUN)
+def test_a_shipped_model_gives_the_same_bits_in_a_batch(name: str) -> None:
+    assert rows_are_independent(load_model(model_path(name)))
 
 
 class Drifting(Model):
