@@ -47,7 +47,7 @@ export const percent = (p) => Math.round(100 * p) + " %";
 export function clock(ms, withDate) {
   const date = new Date(ms);
   const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return withDate && Date.now() - ms > 64800000 ? date.toLocaleDateString([], { weekday: "short" }) + " " + time : time;
+  return withDate && Date.now() - ms > 21600000 && date.toDateString() !== new Date().toDateString() ? date.toLocaleDateString([], { weekday: "short" }) + " " + time : time;
 }
 
 export function ago(ms, now) {
@@ -72,9 +72,8 @@ export function make(name, attributes, ...children) {
 }
 
 export function swatch(label) {
-  const mark = make("span", { class: "sw", "aria-hidden": "true" });
-  if (!PLAIN.includes(label)) mark.style.setProperty("--c", colour(label));
-  else mark.style.borderColor = "currentColor";
+  const plain = PLAIN.includes(label), mark = make("span", { class: plain ? "sw " + label : "sw", "aria-hidden": "true" });
+  if (!plain) mark.style.setProperty("--c", colour(label));
   return mark;
 }
 

@@ -85,7 +85,7 @@ export class Heard {
       const p = JSON.parse(event.data);
       if (p.window && !panel.windows.some((window) => window.start === p.start_seconds)) panel.windows.push({ start: p.start_seconds, end: p.end_seconds, label: p.window.label });
       panel.answer(p.label, p.confidence, p.probabilities);
-      panel.tell(p.final ? "The answer for all " + span(p.end_seconds) + " of it, " + p.windows + (p.windows === 1 ? " window" : " windows") : "so far, after " + span(p.end_seconds) + (p.window ? ": this window is " + p.window.label : ""));
+      panel.tell(p.final ? "The answer for all " + span(p.end_seconds) + " of it, from " + p.windows + (p.windows === 1 ? " window" : " windows") + (panel.windows.length ? " of " + Math.round(panel.windows[0].end - panel.windows[0].start) + " s" : "") : "so far, after " + span(p.end_seconds) + (p.window ? ": this window is " + p.window.label : ""));
       panel.draw();
       if (p.final) source.close();
     });

@@ -15,7 +15,7 @@ export async function ask(path, options) {
 }
 
 export class Link {
-  constructor(handlers) { this.handlers = handlers; this.source = null; this.cursor = null; this.failures = 0; this.unopened = 0; this.timer = 0; this.offset = 0; }
+  constructor(handlers) { this.handlers = handlers; this.source = null; this.cursor = null; this.failures = 0; this.unopened = 0; this.timer = 0; this.offset = 0; this.live = 0; }
 
   now() { return Date.now() + this.offset; }
 
@@ -86,7 +86,10 @@ export class Link {
 
   later(ms) { if (this.source) this.source.close(); this.source = null; clearTimeout(this.timer); this.timer = setTimeout(() => this.begin(), ms); }
 
+  // `live` is since when the news come without a break; 0 while they do not.
   say(state, word) {
+    if (state !== "ok") this.live = 0; else if (!this.live) this.live = this.now();
+    document.body.dataset.link = state;
     const element = document.getElementById("link");
     element.dataset.state = state;
     text(element.firstElementChild, word);

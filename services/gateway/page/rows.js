@@ -3,6 +3,8 @@ import { ago, clock, make, percent, swatch, text } from "./format.js";
 import { Cells, decode } from "./strips.js";
 
 export const WORDS = { "on-air": "on air", silent: "silent", stalled: "no label", lost: "lost", refused: "refused", waiting: "waiting", idle: "idle", ended: "ended" };
+// What is wrong, where nobody says more.
+export const WHY = { silent: "audio comes, but it is silent", stalled: "connected, but no label comes: are extractor and classifier running?" };
 export const TROUBLES = ["lost", "refused", "silent", "stalled"];
 const STALL_MS = 30000;
 // Labels come by the second: more pictures would cost more and say no more.
@@ -49,11 +51,11 @@ export class Rows {
   }
 
   build(row) {
-    const part = (name) => { const element = make("span", { class: name }, make("span", { class: "one" }), make("span", { class: "two" })); return (row[name] = element); };
+    const part = (name, ...more) => (row[name] = make("span", { class: name }, ...["one", "two", ...more].map((line) => make("span", { class: line }))));
     const strip = (name, key) => { row[key + "Canvas"] = make("canvas", { role: "img" }); return make("span", { class: name }, row[key + "Canvas"]); };
     row.levelBar = make("span", { class: "level" });
     row.levelText = make("span", { class: "two" });
-    row.link = make("a", { class: "row", href: "#/s/" + encodeURIComponent(row.data.id) }, part("who"), part("now"), part("then"),
+    row.link = make("a", { class: "row", href: "#/s/" + encodeURIComponent(row.data.id) }, part("who"), part("now"), part("then", "two"),
       make("span", { class: "lev" }, row.levelBar, row.levelText), strip("hour", "hour"), strip("day", "day"));
     row.item = make("li", {}, row.link);
     row.item.row = row;
@@ -102,9 +104,10 @@ export class Rows {
     this.count();
   }
 
-  // A connected station without labels is stalled; a stream without them is idle.
+  // A connected station without labels is stalled; a stream without them is idle. While we hear
+  // nothing of any, we know nothing new of one.
   state(row) {
-    const { state, now } = row.data, quiet = this.link.now() - row.heard > STALL_MS;
+    const { state, now } = row.data, quiet = this.link.live && this.link.now() - Math.max(row.heard, this.link.live) > STALL_MS;
     if (state === "on-air" || state === "stalled" || state === "idle" || state === "waiting") {
       if (now && !quiet) return now.final && !row.data.station ? "ended" : "on-air";
       return row.data.station ? (state === "on-air" ? "stalled" : state) : "idle";
@@ -130,15 +133,14 @@ export class Rows {
     row.now.className = trouble ? "now why" : "now";
     const since = data.state_since ? Date.parse(data.state_since) : 0;
     if (trouble) {
-      this.label(row, null, data.message || (state === "stalled" ? "connected, but no label comes: are extractor and classifier running?" : WORDS[state]));
+      this.label(row, null, data.message || WHY[state] || WORDS[state]);
       text(row.now.children[1], since ? "since " + clock(since, true) + ", " + ago(since, ms) : "");
     } else if (now) {
       this.label(row, now.label, ["unknown", "silence"].includes(now.label) ? "" : percent(now.confidence));
       text(row.now.children[1], now.since ? "since " + clock(Date.parse(now.since), true) + ", " + ago(Date.parse(now.since), ms) : data.station ? "" : "of " + Math.round(now.end_seconds) + " s");
     } else { this.label(row, null, "nothing heard yet"); text(row.now.children[1], ""); }
     const next = now && !trouble ? now.next.map(([name, p]) => name + " " + percent(p)) : [];
-    text(row.then.children[0], next.slice(0, 1).join(""));
-    text(row.then.children[1], next.slice(1).join(", "));
+    for (let i = 0; i < 3; i++) text(row.then.children[i], next[i] || "");
     const level = now && state !== "idle" && state !== "ended" ? now.level_dbfs : null;
     row.levelBar.style.setProperty("--p", level === null || level === undefined ? 0 : Math.max(0, Math.min(1, (level + 60) / 60)).toFixed(2));
     text(row.levelText, level === null || level === undefined ? "" : Math.round(level) + " dB");
@@ -151,10 +153,10 @@ export class Rows {
   }
 
   second(row, state, data) {
-    const element = row.who.children[1], words = WORDS[state], title = ["lost", "refused"].includes(state) ? "" : data.title || (data.station ? "" : "stream");
+    const element = row.who.children[1], words = WORDS[state], title = ["lost", "refused"].includes(state) ? "" : data.title ? "♪ " + data.title : data.station ? "" : "stream";
     if (row.words === words && row.title === title) return;
     row.words = words; row.title = title;
-    element.replaceChildren(make("span", { class: "state" }, words), title);
+    element.replaceChildren(make("span", { class: "state" }, words), make("span", { class: "title" }, title));
   }
 
   label(row, label, words) {
@@ -187,7 +189,7 @@ export class Rows {
     for (const [, row] of rows) { row.drawn = false; this.touch(row); }
     const none = document.getElementById("none");
     none.hidden = rows.length > 0;
-    text(none, this.rows.size ? "Nothing is like that." : "Nothing is heard yet. Drop a song above, press Listen, or tell genrestream your stations: genrestream stations apply stations.yaml");
+    text(none, this.rows.size ? "No station matches." : "Nothing is heard yet. Drop a song above, press Listen, or tell genrestream your stations: genrestream stations apply stations.yaml");
     this.count();
   }
 
@@ -198,7 +200,7 @@ export class Rows {
     if (key === this.counted) return;
     this.counted = key;
     const order = ["on-air", "silent", "stalled", "lost", "refused", "waiting", "idle", "ended"].filter((state) => counts[state]);
-    document.getElementById("counts").replaceChildren(...order.map((state) => make("span", { class: TROUBLES.includes(state) ? "bad" : "" }, make("b", {}, String(counts[state])), " " + WORDS[state])));
+    document.getElementById("counts").replaceChildren(...order.map((state) => make("span", { class: TROUBLES.includes(state) ? "bad" : state }, make("b", {}, String(counts[state])), " " + (state === "ended" ? "streams ended" : WORDS[state]))));
     const broken = TROUBLES.reduce((sum, state) => sum + (counts[state] || 0), 0);
     document.title = (broken ? "(" + broken + ") " : "") + "genrestream";
   }
