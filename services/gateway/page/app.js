@@ -18,7 +18,7 @@ function route() {
   const match = location.hash.match(/^#\/s\/(.+)$/), open = Boolean(match);
   at("list").hidden = at("try").hidden = open;
   at("station").hidden = !open;
-  if (open) { let id = match[1]; try { id = decodeURIComponent(id); } catch { /* as it is */ } station.open(id); at("main").focus(); }
+  if (open) { let id = match[1]; try { id = decodeURIComponent(id); } catch { /* as it is */ } station.open(id); at("main").focus({ preventScroll: true }); scrollTo(0, 0); }
   else { station.close(); rows.redraw(); }
 }
 
