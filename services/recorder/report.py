@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from itertools import groupby
+from itertools import cycle, groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,17 +15,28 @@ from services.recorder.rows import HOUR, MINUTE, Row
 _WIDTH: Final = 1440
 _CONTENT_COLOURS: Final = {
     "music": "#8a97a8",
-    "speech": "#f28e2b",
+    "speech": "#6cc7e6",
     "other": "#9c755f",
     "silence": "#d62728",
     "unknown": "#bab0ac",
 }
-_PALETTE: Final = (
-    *("#4e79a7", "#59a14f", "#edc948", "#b07aa1", "#76b7b2", "#ff9da7", "#9c755f"),
-    *("#a0cbe8", "#8cd17d", "#d4a6c8", "#86bcb6", "#fabfd2"),
-)
-_FIXED: Final = {"speech": "#f28e2b", "silence": "#d62728", "unknown": "#bab0ac"}
-_NOT_HEARD: Final = "#f0f0f0"
+#: Those of the gateway's page: a genre looks the same on every day, and in both.
+GENRE_COLOURS: Final = {
+    "blues": "#3f6fd1",
+    "classical": "#c7a01e",
+    "country": "#a8713c",
+    "disco": "#d5479a",
+    "hiphop": "#8253c9",
+    "jazz": "#17938c",
+    "metal": "#8c2f39",
+    "pop": "#f0739f",
+    "reggae": "#3f9b3f",
+    "rock": "#e2632b",
+}
+#: Of other labels, by turns.
+_PALETTE: Final = ("#5a8f00", "#0090c8", "#b0529e", "#a36a00", "#4d61a9", "#00896a", "#7a7a1f")
+_FIXED: Final = {"speech": "#6cc7e6", "silence": "#d62728", "unknown": "#bab0ac"}
+_NOT_HEARD: Final = "url(#gap)"
 #: A minute is silent, or not heard, when that is so for more than half of it.
 _HALF: Final = 0.5
 _SHOWN: Final = 8
@@ -120,17 +131,18 @@ def report(day: Day) -> str:
     body = [
         f"<h1>{escape(day.name)}</h1>",
         f'<p class="sub">{date}, by the clock of {escape(day.zone.key)}.{length}</p>',
-        _summary(day, labels),
+        _summary(day, labels, colours),
         "<h2>The day</h2>",
+        _GAP,
         _strip("What played", day, day.labels, colours),
         _strip("Kind of sound", day, day.content, _CONTENT_COLOURS),
         _axis(day),
-        _legend({**colours, "not heard": _NOT_HEARD}, "What played"),
+        _legend({**colours, "not heard": ""}, "What played"),
         _legend({name: _CONTENT_COLOURS.get(name, "#888") for name in content}, "Kind of sound"),
         '<div class="columns"><section><h2>Share of each label</h2>',
-        _bars(labels, colours),
+        _bars(labels, colours, loudness(day.labels)),
         "</section><section><h2>Share of each kind of sound</h2>",
-        _bars(content, _CONTENT_COLOURS),
+        _bars(content, _CONTENT_COLOURS, {}),
         "</section></div>",
         _stretch_table("Silence", day, stretches(day, silent=True)),
         _stretch_table("Not heard", day, stretches(day, silent=False)),
@@ -139,7 +151,7 @@ def report(day: Day) -> str:
     return _PAGE.format(title=escape(f"{day.name}, {date}"), body="\n".join(body))
 
 
-def _summary(day: Day, labels: dict[str, float]) -> str:
+def _summary(day: Day, labels: dict[str, float], colours: dict[str, str]) -> str:
     heard = sum(labels.values())
     if not heard:
         return '<p class="bad">Nothing of this day was heard.</p>'
@@ -147,36 +159,48 @@ def _summary(day: Day, labels: dict[str, float]) -> str:
     cards = []
     if genres:
         first = genres[0]
-        text = f"{_percent(labels[first] / heard)} of what was heard, {_length(labels[first])}"
-        cards.append(_card("Most played genre", first, text, "good"))
+        lines = f"{_percent(labels[first] / heard)} of what was heard", _length(labels[first])
+        cards.append(_card("Most played genre", first, lines, colour=colours[first]))
     if levels := {name: level for name, level in loudness(day.labels).items() if name in genres}:
         name, level = max(levels.items(), key=lambda item: item[1])
-        text = f"{level:.0f} dBFS on average, where it leads a minute"
-        cards.append(_card("Loudest genre", name, text, "good"))
+        lines = f"{level:.0f} dBFS on average", f"in the minutes that are mostly {name}"
+        cards.append(_card("Loudest genre", name, lines, colour=colours[name]))
     silent = sorted(stretches(day, silent=True), key=lambda s: -s.minutes)
     if silent:
         longest = silent[0]
         total = sum(s.minutes for s in silent)
-        more = f"; {_length(60 * total)} in all" if total > longest.minutes else ""
-        text = f"{_length(60 * longest.minutes)} long{more}"
-        cards.append(_card("Longest silence", _span(longest, day.zone), text, "bad"))
+        more = [f"{_length(60 * total)} in all"] if total > longest.minutes else []
+        lasts = [f"{_length(60 * longest.minutes)} long", *more]
+        cards.append(_card("Longest silence", _span(longest, day.zone), lasts, kind="bad"))
     else:
-        cards.append(_card("Silence", "none", "no minute was silent", "good"))
-    text = f"of {_length((min(day.end_ms, max(day.now_ms, day.begin_ms)) - day.begin_ms) / 1000)}"
-    cards.append(_card("Heard", _length(heard), text, ""))
+        cards.append(_card("Silence", "none", ["no minute was silent"], kind="good"))
+    cards.append(_heard_card(day, heard))
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(title: str, value: str, text: str, kind: str) -> str:
+def _heard_card(day: Day, heard: float) -> str:
+    """Tell how much was heard, and when nothing was for longest."""
+    past = (min(day.end_ms, max(day.now_ms, day.begin_ms)) - day.begin_ms) / 1000
+    lines = [f"of {_length(past)}"]
+    gaps = stretches(day, silent=False)
+    if gaps:
+        longest = max(gaps, key=lambda stretch: stretch.minutes)
+        lines.append(f"nothing from {_span(longest, day.zone)}")
+    return _card("Heard", _length(heard), lines, kind="warn" if gaps else "good")
+
+
+def _card(title: str, value: str, lines: Iterable[str], *, kind: str = "", colour: str = "") -> str:
+    style = f' style="border-left-color:{colour}"' if colour else ""
     return (
-        f'<div class="card {kind}"><div>{escape(title)}</div><strong>{escape(value)}</strong>'
-        f"<div>{escape(text)}</div></div>"
+        f'<div class="card {kind}"{style}><div>{escape(title)}</div>'
+        f"<strong>{escape(value)}</strong>"
+        f"{''.join(f'<div>{escape(line)}</div>' for line in lines)}</div>"
     )
 
 
 def _colours(labels: Iterable[str]) -> dict[str, str]:
-    genres = iter(_PALETTE * (1 + len(list(labels)) // len(_PALETTE)))
-    return {name: _FIXED.get(name) or next(genres) for name in labels}
+    others = cycle(_PALETTE)
+    return {name: _FIXED.get(name) or GENRE_COLOURS.get(name) or next(others) for name in labels}
 
 
 def _strip(title: str, day: Day, steps: Sequence[Step], colours: dict[str, str]) -> str:
@@ -220,16 +244,21 @@ def _axis(day: Day) -> str:
 
 
 def _legend(colours: dict[str, str], title: str) -> str:
-    marks = [f'<span><b style="background:{c}"></b>{escape(n)}</span>' for n, c in colours.items()]
+    marks = [
+        f'<span><b class="{"" if c else "gap"}" style="background-color:{c}"></b>{escape(n)}</span>'
+        for n, c in colours.items()
+    ]
     return f'<p class="legend"><em>{title}:</em> {"".join(marks)}</p>'
 
 
-def _bars(found: dict[str, float], colours: dict[str, str]) -> str:
-    heard = sum(found.values()) or 1.0
+def _bars(found: dict[str, float], colours: dict[str, str], levels: dict[str, float]) -> str:
+    """Draw a bar a share, as long as it is to the greatest; its level in dBFS, where known."""
+    heard, greatest = sum(found.values()) or 1.0, max(found.values(), default=0.0) or 1.0
     rows = [
         f"<tr><td>{escape(name)}</td><td><div class='bar' style='width:"
-        f"{100 * seconds / heard:.1f}%;background:{colours.get(name, '#888')}'></div></td>"
-        f"<td class='n'>{_percent(seconds / heard)}</td><td class='n'>{_length(seconds)}</td></tr>"
+        f"{100 * seconds / greatest:.1f}%;background:{colours.get(name, '#888')}'></div></td>"
+        f"<td class='n'>{_percent(seconds / heard)}</td><td class='n'>{_length(seconds)}</td>"
+        + (f"<td class='n'>{_decibels(levels.get(name))}</td></tr>" if levels else "</tr>")
         for name, seconds in found.items()
     ]
     return f'<table class="bars">{"".join(rows)}</table>'
@@ -241,12 +270,23 @@ def _stretch_table(title: str, day: Day, found: Sequence[Stretch]) -> str:
     longest = sorted(found, key=lambda stretch: -stretch.minutes)[:_SHOWN]
     rows = "".join(
         f"<tr><td>{_span(stretch, day.zone)}</td><td class='n'>{_length(60 * stretch.minutes)}"
-        "</td></tr>"
+        f"</td><td>{escape(_reason(day, stretch))}</td></tr>"
         for stretch in sorted(longest, key=lambda stretch: stretch.begin_ms)
     )
     more = len(found) - len(longest)
     note = f"<p>and {more} shorter ones</p>" if more else ""
-    return f"<h2>{title}</h2><table>{rows}</table>{note}"
+    return f"<h2>{title}</h2><table class='spans'>{rows}</table>{note}"
+
+
+def _reason(day: Day, stretch: Stretch) -> str:
+    """Return what was last said of a trouble of the station, about that time."""
+    said = [
+        f"{event['kind']}: {event['message']}"
+        for event in day.events
+        if event.get("message")
+        and stretch.begin_ms - MINUTE <= event["at_ms"] <= stretch.end_ms - MINUTE
+    ]
+    return said[-1] if said else ""
 
 
 def _segment_table(day: Day, colours: dict[str, str]) -> str:
@@ -254,7 +294,7 @@ def _segment_table(day: Day, colours: dict[str, str]) -> str:
     if not rows:
         return "<h2>Segments</h2><p>None was recorded.</p>"
     head = "<tr><th>From</th><th>To</th><th>Label</th><th>Length</th><th>Titles</th></tr>"
-    return f"<h2>Segments</h2><table>{head}{''.join(rows)}</table>"
+    return f'<h2>Segments</h2><table class="segments">{head}{"".join(rows)}</table>'
 
 
 def _segment(day: Day, row: Row, colours: dict[str, str]) -> str:
@@ -282,6 +322,10 @@ def _span(stretch: Stretch, zone: ZoneInfo) -> str:
     return f"{begin:%H:%M} to {end:%H:%M}"
 
 
+def _decibels(level: float | None) -> str:
+    return "" if level is None else f"{level:.0f} dBFS"
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
@@ -300,34 +344,61 @@ def _length(seconds: float) -> str:
     return f"{whole} s"
 
 
+#: What was not heard is striped.
+_GAP: Final = (
+    '<svg class="none" aria-hidden="true"><pattern id="gap" width="8" height="8" '
+    'patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="gap" width="8" '
+    'height="8"/><rect class="gap-line" width="2" height="8"/></pattern></svg>'
+)
+
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title><style>
+<meta name="color-scheme" content="light dark"><title>{title}</title><style>
+:root {{ color-scheme: light dark; --ink: #222; --soft: #555; --line: #ddd; --card: #fff;
+  --bad: #a00; --bad-card: #fff5f5; --warn: #7a5200; --gap: #f0f0f0; --gap-line: #b5b5b5; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #eceef1; --soft: #a4abb6; --line: #3a404a;
+  --card: #1b1e23; --bad: #ff8d83; --bad-card: #3a1d1b; --warn: #f1c566; --gap: #23272d;
+  --gap-line: #5b636e; }} body {{ background: #121417; }} }}
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem;
-  color: #222; }}
-h1 {{ margin-bottom: 0; }} h2 {{ margin: 2rem 0 .5rem; font-size: 1.1rem; }} .sub {{ color: #555; }}
-.cards {{ display: flex; gap: 1rem; flex-wrap: wrap; }}
-.card {{ border: 1px solid #ddd; border-left: 6px solid #999; border-radius: 6px; flex: 1 1 12rem;
-  padding: .6rem 1rem; }}
+  color: var(--ink); }}
+h1 {{ margin: 0; }} h2 {{ margin: 2rem 0 .5rem; font-size: 1.1rem; }}
+.sub {{ color: var(--soft); margin: .2rem 0 1rem; }}
+.cards {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }}
+.card {{ border: 1px solid var(--line); border-left: 8px solid #999; border-radius: 6px;
+  padding: .6rem 1rem; background: var(--card); }}
 .card strong {{ display: block; font-size: 1.6rem; }} .card.good {{ border-left-color: #59a14f; }}
-.card.bad {{ border-left-color: #d62728; background: #fff5f5; }} .bad {{ color: #a00; }}
+.card.bad {{ border-left-color: #d62728; background: var(--bad-card); }}
+.bad {{ color: var(--bad); }} .none {{ position: absolute; width: 0; height: 0; }}
+.card.warn {{ border-left-color: #e0a100; }} .card.warn div:last-child {{ color: var(--warn); }}
 .strip {{ display: flex; align-items: center; gap: .5rem; margin-bottom: 4px; }}
-.strip > span {{ width: 7rem; flex: none; color: #555; }}
+.strip > span {{ width: 7rem; flex: none; color: var(--soft); }}
 .strip svg, .axis {{ flex: 1; height: 56px; width: 100%; }}
 .axis {{ position: relative; height: 1.4rem; }}
-.axis i {{ position: absolute; font-style: normal; font-size: .8rem; color: #555;
+.axis i {{ position: absolute; font-style: normal; font-size: .8rem; color: var(--soft);
   border-left: 1px solid #999; padding-left: 3px; }}
-.legend {{ margin: .3rem 0; }} .legend em {{ font-style: normal; color: #555; }}
+rect.gap {{ fill: var(--gap); }} .gap-line {{ fill: var(--gap-line); }}
+.legend {{ margin: .3rem 0; }} .legend em {{ font-style: normal; color: var(--soft); }}
 .legend span {{ margin-right: 1rem; white-space: nowrap; }}
 .legend b, .dot {{ display: inline-block; width: .8rem; height: .8rem; margin-right: .3rem;
   border-radius: 2px; vertical-align: -1px; }}
-@media (max-width: 700px) {{ .axis i {{ display: none; }} .strip > span {{ width: 4rem; }}
-  .axis i:nth-child(3n+1) {{ display: block; }} }}
-.columns {{ display: flex; gap: 3rem; flex-wrap: wrap; }} .columns section {{ flex: 1 1 24rem; }}
+.legend .gap {{ background: repeating-linear-gradient(135deg, var(--gap-line) 0 2px, var(--gap) 2px
+  6px); }}
+.columns {{ display: flex; gap: 0 3rem; flex-wrap: wrap; }}
+.columns section {{ flex: 1 1 20rem; }}
 table {{ border-collapse: collapse; }} .bars {{ width: 100%; }}
-.bars td:nth-child(2) {{ width: 55%; }}
+.bars td:nth-child(2) {{ width: 50%; vertical-align: middle; }}
 td, th {{ padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }}
 .n {{ text-align: right; white-space: nowrap; }} .bar {{ height: .9rem; border-radius: 2px; }}
+.segments td:nth-child(3), .spans td:first-child {{ white-space: nowrap; }}
+.segments td:last-child {{ overflow-wrap: anywhere; }}
+@media (max-width: 700px) {{ body {{ margin: 1rem auto; }} .axis i {{ display: none; }}
+  .axis i:nth-child(3n+1) {{ display: block; }} .strip > span {{ width: 4rem; }}
+  .cards {{ grid-template-columns: 1fr 1fr; gap: .6rem; }} .card {{ padding: .5rem; }}
+  .card strong {{ font-size: 1.05rem; }} .card div {{ font-size: .9rem; line-height: 1.35; }}
+  td, th {{ padding-right: .5rem; }} .bars td:nth-child(2) {{ width: 25%; }}
+  .segments :is(td, th):nth-child(2), .segments th:last-child {{ display: none; }}
+  .segments tr {{ display: grid; grid-template-columns: 5rem 1fr auto; }}
+  .segments td:last-child {{ grid-column: 1 / -1; color: var(--soft); }} }}
 </style></head><body>
 {body}
 </body></html>

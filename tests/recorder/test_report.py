@@ -2,12 +2,16 @@
 
 import math
 import re
+from html import escape
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from schemas import GENRES
+from services import gateway
 from services.recorder.answers import Step
-from services.recorder.report import Day, loudness, report, stretches
+from services.recorder.report import GENRE_COLOURS, Day, loudness, report, stretches
 from services.recorder.rows import HOUR, MINUTE
 from tests.recorder.messages import START_MS
 
@@ -40,7 +44,10 @@ def _day(now_ms: int = BEGIN_MS + 24 * HOUR) -> Day:
         "ended_ms": BEGIN_MS + HOUR,
         "seconds": 3600.0,
     }
-    event = {"title": HTML, "at_ms": BEGIN_MS + MINUTE}
+    events = [
+        {"kind": "title", "title": HTML, "message": None, "at_ms": BEGIN_MS + MINUTE},
+        {"kind": "lost", "title": None, "message": HTML, "at_ms": BEGIN_MS + MINUTE},
+    ]
     return Day(
         station_id="s",
         name=HTML,
@@ -50,7 +57,7 @@ def _day(now_ms: int = BEGIN_MS + 24 * HOUR) -> Day:
         labels=_steps(content=False),
         content=_steps(content=True),
         segments=[segment],
-        events=[event],
+        events=events,
         now_ms=now_ms,
     )
 
@@ -65,6 +72,24 @@ def test_the_silent_hour_and_the_genres_stand_at_the_top() -> None:
     assert cards["Most played genre"] == "jazz"
     assert cards["Loudest genre"] == "metal"
     assert cards["Heard"] == "23 h 30 min"
+    assert "nothing from 00:00 to 00:30" in report(_day())
+
+
+def test_a_gap_says_why_nothing_was_heard() -> None:
+    row = next(row for row in report(_day()).split("<tr>") if row.startswith("<td>00:00 to 00:30"))
+    assert f"lost: {escape(HTML)}" in row
+
+
+def test_genres_have_the_colours_of_the_page() -> None:
+    script = (Path(gateway.__file__).parent / "page" / "format.js").read_text()
+    table = script[script.index("export const GENRES") : script.index("};")]
+    assert dict(re.findall(r'(\w+): "(#[0-9a-f]{6})"', table)) == GENRE_COLOURS
+    assert tuple(sorted(GENRE_COLOURS)) == tuple(sorted(GENRES))
+
+
+def test_the_level_of_each_genre_stands_beside_its_share() -> None:
+    row = next(row for row in report(_day()).split("<tr>") if row.startswith("<td>metal"))
+    assert "-9 dBFS" in row
 
 
 def test_levels_are_means_of_power() -> None:
@@ -81,4 +106,4 @@ def test_what_is_yet_to_come_is_neither_silent_nor_missing() -> None:
 def test_names_and_titles_are_text() -> None:
     page = report(_day())
     assert HTML not in page
-    assert page.count("&lt;script&gt;") >= 2
+    assert page.count("&lt;script&gt;") >= 3
