@@ -18,7 +18,7 @@ from services.kafka.embedded_broker import embedded_broker, free_port
 from services.kafka.topics import create_topics
 from services.settings import load_settings
 
-_COLOURS = 128
+_COLOURS = 256
 
 
 async def main(path: Path) -> None:

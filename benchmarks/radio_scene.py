@@ -109,6 +109,7 @@ class Player:
             window=WindowAnswer(self.label, confidence, shares),
             heard_at=to_time(at_ms),
             now=Now(self.label, confidence, shares, to_time(self.since_ms)),
+            level_dbfs=vector.level_dbfs,
         )
 
     def _probabilities(self) -> dict[str, float]:

@@ -399,7 +399,7 @@ td, th {{ padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top;
   .segments :is(td, th):nth-child(2), .segments th:last-child {{ display: none; }}
   .segments tr {{ display: grid; grid-template-columns: 5rem 1fr auto; }}
   .segments td:last-child {{ grid-column: 1 / -1; color: var(--soft); }} }}
-</style></head><body>
+</style></head><body><main>
 {body}
-</body></html>
+</main></body></html>
 """

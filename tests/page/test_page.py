@@ -108,10 +108,14 @@ def test_a_station_has_a_page_of_its_own(page: Any) -> None:
     wait_for_rows(page)
     page.locator(".row", has_text="Harbour Radio").click()
     wait(page, "/timeout/.test(document.querySelector('#station').innerText)")
+    assert "no audio came" in page.locator("#station .big.why").inner_text()
+    assert page.locator("#station .chart").is_hidden()
     page.go_back()
     page.locator(".row", has_text="Blue Note FM").click()
     page.wait_for_selector("#station .uplot", timeout=20_000)
     wait(page, "document.querySelectorAll('#station ol')[0].children.length > 10")
+    values = "[...document.querySelectorAll('.u-legend .u-value')].map((value) => value.innerText)"
+    wait(page, f"{values}.length === 11 && {values}.slice(1).every((value) => value.endsWith('%'))")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -127,7 +131,7 @@ def test_axe_finds_nothing(
     page.goto(radio[0].address + "/")
     wait_for_rows(page)
     page.add_script_tag(content=axe)
-    for route in ("#/", "#/s/blue-note-fm"):
+    for route in ("#/", "#/s/blue-note-fm", "#/s/harbour-radio"):
         page.evaluate(f"location.hash = '{route}'")
         page.wait_for_timeout(500)
         found = page.evaluate("axe.run()")["violations"]
@@ -180,6 +184,40 @@ def test_offline_is_said_and_heals(page: Any) -> None:
     page.context.set_offline(False)
     page.wait_for_selector(LIVE, timeout=20_000)
     page.wait_for_selector("#trouble", state="hidden")
+
+
+def test_without_news_no_station_is_called_broken(page: Any) -> None:
+    """Labels that cannot reach the page say nothing about extractor and classifier."""
+    wait_for_rows(page)
+    on_air = "document.querySelectorAll('.row[data-state=on-air]').length"
+    wait(page, f"{on_air} >= 10")
+    page.context.set_offline(True)
+    page.wait_for_selector("#link[data-state=bad]")
+    page.evaluate("{ const now = Date.now; Date.now = () => now() + 120000 }")
+    page.wait_for_timeout(6000)  # rows look at the clock every five seconds
+    assert page.evaluate(on_air) >= 10
+    prefix = "getComputedStyle(document.querySelector('.row .state'), '::before').content"
+    assert page.evaluate(prefix) == '"was "'
+
+
+def test_a_phone_shows_whole_names_and_reasons(browser: Any, radio: Radio) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(radio[0].address + "/")
+    wait_for_rows(page)
+    wait(page, "document.querySelectorAll('.row .why').length === 3")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.row:has(.why) .one')].filter((line) => line.scrollHeight "
+        "> line.clientHeight + 1 || line.scrollWidth > line.clientWidth).map((l) => l.innerText)"
+    )
+    page.close()
+    assert cut == []
+
+
+def test_the_key_of_colours_is_in_sight_beside_the_list(page: Any) -> None:
+    wait_for_rows(page)
+    box = page.locator("#legend").bounding_box()
+    assert box["y"] + box["height"] <= 800
+    assert box["height"] < 30
 
 
 def test_a_killed_gateway_is_said_and_heals(page: Any, radio: Radio) -> None:
