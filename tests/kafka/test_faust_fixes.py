@@ -25,9 +25,11 @@ class Thread:
     def __init__(self, consumer: CarefulConsumer, event: str) -> None:
         self.consumer, self.event = consumer, event
         self.back: dict[TP, int] = {}
+        self.timeout = 0.0
 
     async def getmany(self, active: set[TP], timeout: float) -> dict[TP, list[Any]]:
         """Return what was asked for."""
+        self.timeout = timeout
         if self.event == "stop":
             self.consumer.stop_flow()
         elif self.event == "seek":
@@ -85,6 +87,19 @@ def test_what_comes_in_time_is_not() -> None:
     came, back = asyncio.run(fetch("nothing"))
     assert len(came) == 2
     assert not back
+
+
+def test_a_fetch_of_changelogs_is_short() -> None:
+    async def seconds(*names: str) -> float:
+        app, consumer, thread = an_app("nothing")
+        changelog = TP(next(iter(app.tables.changelog_topics)), 0)
+        known = {"source": SOURCE, "changelog": changelog}
+        consumer._active_partitions = {known[name] for name in names}
+        await consumer._wait_next_records(1.0)
+        return thread.timeout
+
+    assert asyncio.run(seconds("changelog")) <= 0.1
+    assert asyncio.run(seconds("changelog", "source")) == 1.0
 
 
 @pytest.mark.parametrize(("position", "then"), [(5, 3), (3, 3), (2, 2), (None, None)])
