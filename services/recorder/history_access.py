@@ -18,7 +18,8 @@ from schemas.errors import SettingsError
 from services.recorder import calendar, queries
 from services.recorder.answers import By, Step
 from services.recorder.database import connect, database_url, explain, shown
-from services.recorder.report import Day, report
+from services.recorder.day import Day
+from services.recorder.report import report
 from services.recorder.schema import bring_up_to_date, require_schema
 from services.recorder.tables import RETAINED
 from services.settings import Settings

@@ -1,8 +1,6 @@
 """A day of a station as one page of HTML: pure, from what the queries return to text."""
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from itertools import cycle, groupby
@@ -10,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.recorder.answers import Step
+from services.recorder.day import Day, Stretch, leading, loudness, stretches, totals
 from services.recorder.rows import HOUR, MINUTE, Row
 
 _WIDTH: Final = 1440
@@ -37,88 +36,7 @@ GENRE_COLOURS: Final = {
 _PALETTE: Final = ("#5a8f00", "#0090c8", "#b0529e", "#a36a00", "#4d61a9", "#00896a", "#7a7a1f")
 _FIXED: Final = {"speech": "#6cc7e6", "silence": "#d62728", "unknown": "#bab0ac"}
 _NOT_HEARD: Final = "url(#gap)"
-#: A minute is silent, or not heard, when that is so for more than half of it.
-_HALF: Final = 0.5
 _SHOWN: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """What a report is made of.
-
-    Attributes
-    ----------
-    station_id, name, zone
-        The station.
-    begin_ms, end_ms
-        The day, 23, 24 or 25 hours.
-    labels, content
-        A step a minute, by label and by content.
-    segments, events
-        Rows.
-    now_ms
-        What comes later is not there yet.
-    """
-
-    station_id: str
-    name: str
-    zone: ZoneInfo
-    begin_ms: int
-    end_ms: int
-    labels: Sequence[Step]
-    content: Sequence[Step]
-    segments: Sequence[Row]
-    events: Sequence[Row]
-    now_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Minutes in a row of which the same is true, in ms since 1970."""
-
-    begin_ms: int
-    end_ms: int
-
-    @property
-    def minutes(self) -> int:
-        """Its length."""
-        return round((self.end_ms - self.begin_ms) / MINUTE)
-
-
-def stretches(day: Day, *, silent: bool) -> list[Stretch]:
-    """Return when it was silent, or when nothing was heard, in whole minutes."""
-
-    def holds(step: Step) -> bool:
-        if step.begin_ms >= day.now_ms:
-            return False
-        if not silent:
-            return step.heard_seconds < _HALF * (step.end_ms - step.begin_ms) / 1000
-        return step.heard_seconds > 0 and step.shares.get("silence", 0.0) > _HALF
-
-    found = []
-    for true, steps in groupby(day.content, holds):
-        run = list(steps)
-        if true:
-            found.append(Stretch(run[0].begin_ms, run[-1].end_ms))
-    return found
-
-
-def totals(steps: Iterable[Step]) -> dict[str, float]:
-    """Return the seconds of each share over a day, the greatest first."""
-    found: dict[str, float] = {}
-    for step in steps:
-        for name, share in step.shares.items():
-            found[name] = found.get(name, 0.0) + share * step.heard_seconds
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
-
-
-def loudness(steps: Iterable[Step]) -> dict[str, float]:
-    """Return the mean level of each label in dBFS, by power, over the minutes in which it leads."""
-    powers: dict[str, list[float]] = {}
-    for step in steps:
-        if step.level_dbfs is not None and step.shares:
-            powers.setdefault(_most(step), []).append(10 ** (step.level_dbfs / 10))
-    return {name: 10 * math.log10(sum(found) / len(found)) for name, found in powers.items()}
 
 
 def report(day: Day) -> str:
@@ -206,7 +124,7 @@ def _colours(labels: Iterable[str]) -> dict[str, str]:
 def _strip(title: str, day: Day, steps: Sequence[Step], colours: dict[str, str]) -> str:
     """Draw a bar a run of minutes in which most is the same."""
     bars = []
-    for name, run in groupby(steps, _most):
+    for name, run in groupby(steps, leading):
         if not name:
             continue
         found = list(run)
@@ -223,10 +141,6 @@ def _strip(title: str, day: Day, steps: Sequence[Step], colours: dict[str, str])
         f'preserveAspectRatio="none" role="img" aria-label="{escape(title)}"><rect width="{_WIDTH}"'
         f' height="60" fill="{_NOT_HEARD}"/>{"".join(bars)}</svg></div>'
     )
-
-
-def _most(step: Step) -> str:
-    return next(iter(step.shares), "")
 
 
 def _x(timestamp_ms: int, day: Day) -> float:

@@ -11,7 +11,8 @@ import pytest
 from schemas import GENRES
 from services import gateway
 from services.recorder.answers import Step
-from services.recorder.report import GENRE_COLOURS, Day, loudness, report, stretches
+from services.recorder.day import Day, loudness, stretches
+from services.recorder.report import GENRE_COLOURS, report
 from services.recorder.rows import HOUR, MINUTE
 from tests.recorder.messages import START_MS
 
