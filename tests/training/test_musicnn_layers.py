@@ -56,6 +56,7 @@ def test_pruning_dead_filters_changes_nothing() -> None:
     pruned = musicnn.prune(whole)
     counts = [sum(len(block.bias) for block in n.front_end) for n in (whole, pruned)]
     assert counts[1] < 0.6 * counts[0]
+    assert len(pruned.mid_end[0].bias) < len(whole.mid_end[0].bias) == len(pruned.mid_end[1].bias)
     assert np.abs(answers(whole) - answers(pruned)).max() < 1e-5
     assert np.ptp(answers(whole), axis=0).max() > 0.01
 
@@ -64,6 +65,7 @@ def test_pruning_leaves_living_filters_alone() -> None:
     whole = random_network()
     pruned = musicnn.prune(whole)
     assert [len(block.bias) for block in pruned.front_end] == [8, 8, 4, 4, 5]
+    assert [len(block.bias) for block in pruned.mid_end] == [6, 6, 6]
     assert np.abs(answers(whole) - answers(pruned)).max() < 1e-5
 
 

@@ -62,9 +62,10 @@ penultimate layer, before its ReLU, of MusiCNN (Pons and Serra 2019, arXiv:1909.
 `genrestream build-musicnn` makes this file again. The weights are the authors'; the architecture
 is written anew as an ONNX graph of matrix products (`training/networks/musicnn_graph.py`) and
 compared with the same in Keras (`training/networks/musicnn_layers.py`). {dead} of the {filters}
-filters of the front end have no weights left (the training's weight decay took them): they answer
-the same to every sound, and are folded into one. The answers stay those of the whole network,
-within 2e-5 where values reach 15, at a tenth of the cost.
+filters of the front end have no weights left (the training's weight decay took them), nor have
+{dead_behind} of the {filters_behind} in the block behind it: they answer the same to every sound,
+and are folded into one. The answers stay those of the whole network, within 2e-5 where values reach
+15, at a tenth of the cost.
 
 ## Limits
 
@@ -101,7 +102,7 @@ def make(variables: Mapping[str, Weights], output: Path, created: str) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"{NAME}.onnx"
     path.write_bytes(file)
-    path.with_suffix(".md").write_text(_card(file, whole, small, created), encoding="utf-8")
+    path.with_suffix(".md").write_text(_card(file, whole, created), encoding="utf-8")
     return path
 
 
@@ -138,9 +139,9 @@ def _check(file: bytes, whole: MusiCNN) -> None:
         )
 
 
-def _card(file: bytes, whole: MusiCNN, small: MusiCNN, created: str) -> str:
-    filters = sum(len(block.bias) for block in whole.front_end)
-    alive = sum(len(block.bias) for block in small.front_end) - 1
+def _card(file: bytes, whole: MusiCNN, created: str) -> str:
+    dead = np.concatenate([~block.alive for block in whole.front_end])
+    dead_behind = ~whole.mid_end[0].alive
     return _CARD.format(
         name=NAME,
         sha256=hashlib.sha256(file).hexdigest(),
@@ -153,7 +154,9 @@ def _card(file: bytes, whole: MusiCNN, small: MusiCNN, created: str) -> str:
         package=PACKAGE,
         size=round(len(file) / 1000),
         created=created,
-        dead=filters - alive,
-        filters=filters,
+        dead=int(dead.sum()),
+        filters=len(dead),
+        dead_behind=int(dead_behind.sum()),
+        filters_behind=len(dead_behind),
         licence=LICENCE,
     )

@@ -207,7 +207,15 @@ def _mid_end(graph: _Graph, x: str, block: Block, *, residual: bool) -> str:
     convolved = graph.add("Conv", x, weights, block.bias, kernel_shape=[7], pads=[3, 3])
     scaled = graph.add("Mul", graph.add("Relu", convolved), block.norm.scale.reshape(1, -1, 1))
     answer = graph.add("Add", scaled, block.norm.shift.reshape(1, -1, 1))
-    return graph.add("Add", answer, x) if residual else answer
+    if not residual:
+        return answer
+    filters, channels, _ = weights.shape
+    return graph.add("Add", answer, _widen(graph, x, filters - channels))
+
+
+def _widen(graph: _Graph, x: str, missing: int) -> str:
+    """Add channels of zeros to [shape=(1, channels, 187)]: a pruned block is narrower."""
+    return graph.add("Pad", x, np.array([0, 0, 0, 0, missing, 0], np.int64)) if missing else x
 
 
 def _pool(graph: _Graph, x: str, network: MusiCNN) -> None:
