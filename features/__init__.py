@@ -7,7 +7,7 @@ imported when it is first used (PEP 562): commands that only talk to Kafka start
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from features.feature_sets import FEATURE_SETS, FeatureSet, feature_set
+from features.feature_sets import FEATURE_SETS, NETWORK_SETS, FeatureSet, feature_set
 
 if TYPE_CHECKING:
     from features.formats.audio import MAX_SECONDS, Audio, Samples, check_shape, downmix
@@ -31,6 +31,7 @@ __all__ = [
     "FLOOR_DBFS",
     "MAX_SECONDS",
     "MIN_WINDOW_SECONDS",
+    "NETWORK_SETS",
     "Audio",
     "FeatureSet",
     "Recording",

@@ -94,11 +94,25 @@ def _musicnn(y: Samples) -> Samples:
     return musicnn.embedding(y)
 
 
+def _musicnn_int8(y: Samples) -> Samples:
+    from features.embeddings import musicnn
+
+    return musicnn.embedding_int8(y)
+
+
 def _check_musicnn() -> None:
     from features.embeddings import musicnn
 
     musicnn.NETWORK.read()
 
+
+def _check_musicnn_int8() -> None:
+    from features.embeddings import musicnn
+
+    musicnn.check_int8()
+
+
+_MUSICNN_NAMES: Final = tuple(f"musicnn{i}" for i in range(1, 201))
 
 _SETS: Final = {
     recipe.name: recipe
@@ -123,15 +137,25 @@ _SETS: Final = {
             name="musicnn-200",
             sample_rate=16_000,
             window_seconds=WINDOW_SECONDS,
-            names=tuple(f"musicnn{i}" for i in range(1, 201)),
+            names=_MUSICNN_NAMES,
             compute=_musicnn,
             check=_check_musicnn,
+        ),
+        FeatureSet(
+            name="musicnn-200-int8",
+            sample_rate=16_000,
+            window_seconds=WINDOW_SECONDS,
+            names=_MUSICNN_NAMES,
+            compute=_musicnn_int8,
+            check=_check_musicnn_int8,
         ),
     )
 }
 
 #: Names of all feature sets.
 FEATURE_SETS: Final = tuple(_SETS)
+#: Those that a network computes.
+NETWORK_SETS: Final = ("musicnn-200", "musicnn-200-int8")
 
 
 def feature_set(name: str) -> FeatureSet:

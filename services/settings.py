@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from features import FEATURE_SETS
+from features import FEATURE_SETS, NETWORK_SETS
 from schemas.errors import SettingsError
 
 PREFIX: Final = "GENRESTREAM_"
@@ -225,7 +225,8 @@ class Settings(BaseSettings):
 
     def wants_content(self, feature_sets: Iterable[str]) -> bool:
         """Tell whether windows from which these feature sets are extracted get their content."""
-        return "musicnn-200" in feature_sets if self.content is None else self.content
+        by_network = any(name in NETWORK_SETS for name in feature_sets)
+        return by_network if self.content is None else self.content
 
     @property
     def uses_tls(self) -> bool:

@@ -223,6 +223,24 @@ def build_musicnn(
 
 
 @needs_extra
+def build_musicnn_int8(
+    output: Output = Path("models/embeddings"),
+    wheel: Annotated[
+        Path | None,
+        typer.Option(help="The musicnn wheel or its checkpoint's folder; by default pip gets it."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Measure anew how loud its filters get, on GTZAN's train side in there."),
+    ] = None,
+) -> None:
+    """Make the network behind the feature set musicnn-200-int8 again, from the same checkpoint."""
+    from training import commands
+
+    commands.build_musicnn_int8(wheel, data, output)
+
+
+@needs_extra
 def build_tags(
     output: Output = Path("models/tags"),
     wheel: Annotated[
@@ -275,6 +293,7 @@ def register(app: typer.Typer) -> None:
     app.command("train-shipped")(train_shipped)
     app.command("compare-heads")(compare_heads)
     app.command("build-musicnn")(build_musicnn)
+    app.command("build-musicnn-int8")(build_musicnn_int8)
     app.command("build-tags")(build_tags)
     app.command("build-ced")(build_ced)
     app.command("train-content")(train_content)

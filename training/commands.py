@@ -249,40 +249,42 @@ def train_shipped(data: Path, output: Path, only: str | None, created: str | Non
     from training.shipped import genre_head
     from training.shipped.table_models import CREATED, SHIPPED, make
 
-    names = [*(shipped.name for shipped in SHIPPED), genre_head.NAME]
+    names = [*(shipped.name for shipped in SHIPPED), *genre_head.NAMES]
     if only is not None and only not in names:
         raise DataError(f"no shipped model {only!r}: choose {', '.join(names)}")
     for shipped in SHIPPED:
         if only in (None, shipped.name):
             fitted = make(shipped, data, output, created or CREATED)
             typer.echo(f"{shipped.name}: {fitted.scores.accuracy:.1%} on the fault-filtered test")
-    if only in (None, genre_head.NAME):
-        heard, split = genre_head.read_heard(data, _windows_at_hand(data))
-        report = genre_head.make(heard, split, output, created or genre_head.CREATED)
-        typer.echo(f"{genre_head.NAME}: {report.score:.1%} in folds apart by artist")
+    for name, feature_set in genre_head.NAMES.items():
+        if only in (None, name):
+            heard, split = genre_head.read_heard(data, _windows_at_hand(data, feature_set))
+            report = genre_head.make(heard, split, output, created or genre_head.CREATED)
+            typer.echo(f"{name}: {report.score:.1%} in folds apart by artist")
 
 
-def _windows_at_hand(data: Path) -> Dataset:
+def _windows_at_hand(data: Path, feature_set: str) -> Dataset:
     """Extract all audio of the data folder."""
-    from training.data.heard_tracks import AUDIO_FOLDERS, FEATURE_SET
+    from training.data.heard_tracks import AUDIO_FOLDERS
 
     tables = []
     with tempfile.TemporaryDirectory() as folder:
         for name in AUDIO_FOLDERS:
             table = Path(folder) / f"{name}.parquet"
-            extract(data / "gtzan" / name, table, FEATURE_SET, None, None)
-            tables.append(load_table(table, FEATURE_SET))
+            extract(data / "gtzan" / name, table, feature_set, None, None)
+            tables.append(load_table(table, feature_set))
     return join(tables)
 
 
 def compare_heads(data: Path, output: Path) -> None:
     """Score all candidates for the genre head in the same folds, and say which the rule chooses."""
+    from training.data.heard_tracks import FEATURE_SET
     from training.shipped import genre_head
     from training.shipped.candidates import CANDIDATES
     from training.shipped.choice import answer_all, choose, outcome
     from training.shipped.comparison import markdown
 
-    heard, _ = genre_head.read_heard(data, _windows_at_hand(data))
+    heard, _ = genre_head.read_heard(data, _windows_at_hand(data, FEATURE_SET))
     with progress_bar() as progress:
         task = progress.add_task("candidates", total=len(CANDIDATES))
 
@@ -304,6 +306,23 @@ def build_musicnn(wheel: Path | None, output: Path) -> None:
         source = wheel or checkpoint.download(Path(folder))
         path = embedding.make(checkpoint.read_checkpoint(source), output, today())
     typer.echo(f"{path}: {path.stat().st_size // 1000} kB, answers as the checkpoint's network")
+
+
+def build_musicnn_int8(wheel: Path | None, data: Path | None, output: Path) -> None:
+    """Make the ONNX file of `musicnn-200-int8` again; with data, measure first how loud it gets."""
+    from training.networks import musicnn_checkpoint as checkpoint
+    from training.networks import musicnn_file as embedding
+    from training.networks import musicnn_loudness as loudness
+    from training.networks.musicnn_layers import from_checkpoint, prune
+
+    with tempfile.TemporaryDirectory() as folder:
+        variables = checkpoint.read_checkpoint(wheel or checkpoint.download(Path(folder)))
+    if data is not None:
+        network = prune(from_checkpoint(variables))
+        loudness.write(loudness.measure(network, loudness.train_side(data)))
+        typer.echo(f"{loudness.FILE}: measured")
+    path = embedding.make_int8(variables, loudness.read(), output)
+    typer.echo(f"{path}: {path.stat().st_size // 1000} kB")
 
 
 def build_tags(wheel: Path | None, output: Path) -> None:

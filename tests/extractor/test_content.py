@@ -75,6 +75,7 @@ def test_without_it_vectors_have_none() -> None:
     ("names", "setting", "expected"),
     [
         (["musicnn-200"], None, True),
+        (["musicnn-200-int8"], None, True),
         (["musicnn-200", "seed-25"], None, True),
         (["seed-25", "librosa-52"], None, False),
         (["musicnn-200"], False, False),

@@ -1,8 +1,9 @@
-"""I1 and I2 for `musicnn-200`, with chunks of 44.1 kHz stereo MP3, and beside another set."""
+"""I1 and I2 for sets of networks, with chunks of 44.1 kHz stereo MP3, and beside another set."""
 
 import numpy as np
+import pytest
 
-from features import FEATURE_SETS, Audio, decode, feature_set, split
+from features import FEATURE_SETS, NETWORK_SETS, Audio, decode, feature_set, split
 from schemas import AudioChunk, Place
 from services.extractor.state import Recipe
 from services.extractor.vectors import feature_vectors
@@ -10,7 +11,7 @@ from tests.audio import encode, music
 from tests.extractor.streams import END, run, vectors
 
 RATE = 44_100
-NAME = "musicnn-200"
+by_network = pytest.mark.parametrize("name", NETWORK_SETS)
 
 
 def mp3_chunks() -> list[AudioChunk]:
@@ -24,9 +25,10 @@ def mp3_chunks() -> list[AudioChunk]:
     ]
 
 
-def test_mp3_chunks_give_the_vectors_of_what_they_decode_to() -> None:
+@by_network
+def test_mp3_chunks_give_the_vectors_of_what_they_decode_to(name: str) -> None:
     chunks = mp3_chunks()
-    recipe = feature_set(NAME)
+    recipe = feature_set(name)
     found = vectors(run([*chunks, END], Recipe((recipe,))))
     decoded = [decode(chunk.data, chunk.content_type).samples for chunk in chunks]
     audio = Audio(np.concatenate(decoded), RATE)
@@ -40,8 +42,9 @@ def test_mp3_chunks_give_the_vectors_of_what_they_decode_to() -> None:
     assert [v.values for v in found if v.values] == [v.values for v in expected]
 
 
-def test_a_replay_gives_the_same_vectors() -> None:
-    recipe = Recipe((feature_set(NAME),))
+@by_network
+def test_a_replay_gives_the_same_vectors(name: str) -> None:
+    recipe = Recipe((feature_set(name),))
     assert vectors(run([*mp3_chunks(), END], recipe)) == vectors(run([*mp3_chunks(), END], recipe))
 
 

@@ -13,7 +13,12 @@ from tests.audio import Frames, clicks, music, noise, square, tone
 
 @pytest.mark.parametrize(
     ("name", "sample_rate", "size"),
-    [("seed-25", 22_050, 25), ("librosa-52", 22_050, 52), ("musicnn-200", 16_000, 200)],
+    [
+        ("seed-25", 22_050, 25),
+        ("librosa-52", 22_050, 52),
+        ("musicnn-200", 16_000, 200),
+        ("musicnn-200-int8", 16_000, 200),
+    ],
 )
 def test_recipes(name: str, sample_rate: int, size: int) -> None:
     recipe = feature_set(name)
@@ -25,7 +30,7 @@ def test_recipes(name: str, sample_rate: int, size: int) -> None:
 
 
 def test_there_are_no_others() -> None:
-    assert FEATURE_SETS == ("seed-25", "librosa-52", "musicnn-200")
+    assert FEATURE_SETS == ("seed-25", "librosa-52", "musicnn-200", "musicnn-200-int8")
     with pytest.raises(KeyError, match="no feature set 'mfcc': choose seed-25, librosa-52, "):
         feature_set("mfcc")
 

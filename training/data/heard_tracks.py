@@ -66,8 +66,10 @@ class HeardTracks:
 Rows = Callable[[HeardTracks], Dataset]
 
 
-def read_pairs(path: Path, tracks: frozenset[str]) -> Dataset:
+def read_pairs(path: Path, tracks: frozenset[str], feature_set_name: str = FEATURE_SET) -> Dataset:
     """Read the embeddings of these tracks; the genre is the first part of a track's name.
+
+    They are of the network in float32, whatever feature set they are to stand for.
 
     Raises
     ------
@@ -79,13 +81,13 @@ def read_pairs(path: Path, tracks: frozenset[str]) -> Dataset:
             names, values = arrays["track"], arrays["embedding"]
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"no embeddings in {path} ({error}): see README of the data") from error
-    recipe = feature_set(FEATURE_SET)
+    recipe = feature_set(feature_set_name)
     if values.ndim != 3 or values.shape[::2] != (len(names), len(recipe.names)):
         raise DataError(f"{path} has embeddings {values.shape}: needed are ({len(names)}, R, 200)")
     genres = [GENRES.index(str(name).split(".")[0]) for name in names]
     data = Dataset(
         name=path.name,
-        feature_set=FEATURE_SET,
+        feature_set=recipe.name,
         feature_names=recipe.names,
         labels=GENRES,
         X=values.reshape(-1, values.shape[2]).astype(np.float32),

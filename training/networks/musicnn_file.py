@@ -1,18 +1,26 @@
-"""Make the ONNX file of `musicnn-200` and its card from the authors' checkpoint."""
+"""Make the ONNX files of `musicnn-200`, and of the same in 8 bits, from the authors' checkpoint."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from features.embeddings.log_mel import N_FRAMES, N_MELS
-from features.embeddings.musicnn import INPUT_NAME, N_VALUES, OUTPUT_NAME
+from features.embeddings.musicnn import (
+    INPUT_NAME,
+    INT8_FILE,
+    N_VALUES,
+    OUTPUT_NAME,
+    TRIAL_KEY,
+    trial_patch,
+)
 from features.onnx_session import open_session
 from training.errors import ExportError
 from training.models.export import IR_VERSION, OPSETS
-from training.networks import musicnn_graph
+from training.networks import musicnn_graph, musicnn_int8
 from training.networks import musicnn_layers as musicnn
 from training.networks.musicnn_checkpoint import NETWORK, PACKAGE
 from training.networks.musicnn_layers import MusiCNN, Weights
@@ -23,6 +31,10 @@ if TYPE_CHECKING:
 NAME: Final = "musicnn-200"
 #: Largest difference of a value between the ONNX file and the whole network in Keras.
 TOLERANCE: Final = 1e-4
+INT8_NAME: Final = INT8_FILE.stem
+#: Largest difference that 8 bits may make, root mean square over the values' standard deviation.
+INT8_TOLERANCE: Final = 0.03
+_INT8_CARD: Final = Path(__file__).with_name("musicnn_int8_card.md")
 _N_PATCHES: Final = 8
 
 #: Of the weights; it goes with every copy.
@@ -97,23 +109,64 @@ def make(variables: Mapping[str, Weights], output: Path, created: str) -> Path:
     """
     whole = musicnn.from_checkpoint(variables)
     small = musicnn.prune(whole)
-    file = _to_file(musicnn_graph.to_onnx(small, OPSETS[""]), created)
+    file = _to_file(musicnn_graph.to_onnx(small, OPSETS[""]), NAME, {"created": created})
     _check(file, whole)
+    return _write(output, NAME, file, _card(file, whole, created))
+
+
+def make_int8(variables: Mapping[str, Weights], loudest: Sequence[Weights], output: Path) -> Path:
+    """Convert, check and write ``musicnn-200-int8.onnx`` and its card.
+
+    The same checkpoint and figures give the same file.
+
+    Parameters
+    ----------
+    variables
+        Of the checkpoint.
+    loudest
+        As `training.networks.musicnn_loudness` measures it.
+    output
+        Folder to write to.
+
+    Raises
+    ------
+    ExportError
+        8 bits change too much.
+    """
+    small = musicnn.prune(musicnn.from_checkpoint(variables))
+    model = musicnn_int8.to_onnx(small, loudest, OPSETS[""])
+    trial = _run(model.SerializeToString(), trial_patch()[np.newaxis])[0]
+    props = {TRIAL_KEY: json.dumps([round(float(value), 4) for value in trial])}
+    file = _to_file(model, INT8_NAME, props)
+    difference = _check_int8(file, small)
+    card = _INT8_CARD.read_text(encoding="utf-8").format(
+        name=INT8_NAME,
+        sha256=hashlib.sha256(file).hexdigest(),
+        network=NETWORK,
+        package=PACKAGE,
+        size=round(len(file) / 1000),
+        difference=difference,
+        licence=LICENCE,
+    )
+    return _write(output, INT8_NAME, file, card)
+
+
+def _write(output: Path, name: str, file: bytes, card: str) -> Path:
     output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{NAME}.onnx"
+    path = output / f"{name}.onnx"
     path.write_bytes(file)
-    path.with_suffix(".md").write_text(_card(file, whole, created), encoding="utf-8")
+    path.with_suffix(".md").write_text(card, encoding="utf-8")
     return path
 
 
-def _to_file(model: "onnx.ModelProto", created: str) -> bytes:
-    model.graph.name = NAME
+def _to_file(model: "onnx.ModelProto", name: str, more: Mapping[str, str]) -> bytes:
+    model.graph.name = name
     model.ir_version = IR_VERSION
     props = {
-        "name": NAME,
+        "name": name,
         "source": f"{NETWORK} of {PACKAGE}",
         "licence": LICENCE,
-        "created": created,
+        **more,
     }
     del model.metadata_props[:]
     for key in sorted(props):
@@ -122,14 +175,37 @@ def _to_file(model: "onnx.ModelProto", created: str) -> bytes:
     return data
 
 
-def _check(file: bytes, whole: MusiCNN) -> None:
-    """Compare with the whole network on patches of all loudness."""
+def _patches() -> Weights:
+    """Return patches of all loudness [shape=(8, 187, 96)]."""
     random = np.random.default_rng(0)
     scale = np.linspace(0.0, 4.0, _N_PATCHES, dtype=np.float32)[:, np.newaxis, np.newaxis]
-    patches = scale * random.random((_N_PATCHES, N_FRAMES, N_MELS), np.float32)
+    return np.asarray(scale * random.random((_N_PATCHES, N_FRAMES, N_MELS), np.float32))
+
+
+def _run(file: bytes, patches: Weights) -> Weights:
+    """Embed patches one by one [shape=(n, 200)]."""
     session = open_session(file)
     answers = [session.run([OUTPUT_NAME], {INPUT_NAME: patch[np.newaxis]})[0] for patch in patches]
-    found = np.concatenate(answers)
+    return np.concatenate(answers)
+
+
+def _check_int8(file: bytes, network: MusiCNN) -> float:
+    """Compare with the same network in float32; return the relative difference."""
+    patches = _patches()
+    expected = _run(musicnn_graph.to_onnx(network, OPSETS[""]).SerializeToString(), patches)
+    difference = float(np.sqrt(np.mean((_run(file, patches) - expected) ** 2)) / expected.std())
+    if not difference <= INT8_TOLERANCE:
+        raise ExportError(
+            f"8 bits change the embedding by {difference:.3f} of its scatter, at most "
+            f"{INT8_TOLERANCE} is allowed: do not ship this file"
+        )
+    return difference
+
+
+def _check(file: bytes, whole: MusiCNN) -> None:
+    """Compare with the whole network on patches of all loudness."""
+    patches = _patches()
+    found = _run(file, patches)
     expected = np.asarray(musicnn.build(whole)(patches, training=False))
     difference = float(np.abs(found - expected).max())
     if not difference <= TOLERANCE:

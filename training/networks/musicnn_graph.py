@@ -12,7 +12,7 @@ exact but for rounding (1e-5 where values reach 15):
   kernels run at full speed, where they pad a convolution with few filters to 8 or 16.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +39,7 @@ _Float64s = NDArray[np.float64]
 
 
 @dataclass
-class _Graph:
+class Graph:
     """Nodes and constants; an operation gives the name of its output."""
 
     nodes: list["onnx.NodeProto"] = field(default_factory=list)
@@ -77,22 +77,57 @@ class _Graph:
 
 def to_onnx(network: MusiCNN, opset: int) -> "onnx.ModelProto":
     """Build the graph: one patch [shape=(1, 187, 96)] to its embedding [shape=(1, D)]."""
-    from onnx import TensorProto, helper
-
-    graph = _Graph()
+    graph = Graph()
     x = _frames(graph, network)
-    mid_end = [graph.reshape(_front_end(graph, x, network.front_end), 1, -1, N_FRAMES)]
+    return finish(graph, _front_end(graph, x, network.front_end), network, {"": opset})
+
+
+def front_end(network: MusiCNN, opset: int) -> "onnx.ModelProto":
+    """Build the front end alone: one patch to its answers, normalised [shape=(filters, 187)]."""
+    graph = Graph()
+    _front_end(graph, _frames(graph, network), network.front_end)
+    filters = sum(len(block.bias) for block in network.front_end)
+    return _model(graph, "front_end", [filters, N_FRAMES], {"": opset})
+
+
+def finish(
+    graph: Graph, answers: str, network: MusiCNN, opsets: Mapping[str, int]
+) -> "onnx.ModelProto":
+    """Add what follows the front end, and return the model.
+
+    Parameters
+    ----------
+    graph
+        Up to the front end.
+    answers
+        Of the front end, normalised [shape=(filters, 187)].
+    network
+        The weights.
+    opsets
+        Version of each domain of operators.
+    """
+    mid_end = [graph.reshape(answers, 1, -1, N_FRAMES)]
     for number, block in enumerate(network.mid_end):
         mid_end.append(_mid_end(graph, mid_end[-1], block, residual=number > 0))
     _pool(graph, graph.add("Concat", *mid_end, axis=1), network)
+    return _model(graph, OUTPUT_NAME, [1, len(network.bias)], opsets)
+
+
+def _model(
+    graph: Graph, output: str, shape: Sequence[int], opsets: Mapping[str, int]
+) -> "onnx.ModelProto":
+    """Return the model; the last operation gives the output."""
+    from onnx import TensorProto, helper
+
+    graph.nodes[-1].output[0] = output
     patch = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [1, N_FRAMES, N_MELS])
-    shape = [1, len(network.bias)]
-    embedding = helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, shape)
-    built = helper.make_graph(graph.nodes, "musicnn", [patch], [embedding], graph.constants)
-    return helper.make_model(built, opset_imports=[helper.make_opsetid("", opset)])
+    answer = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
+    built = helper.make_graph(graph.nodes, "musicnn", [patch], [answer], graph.constants)
+    versions = [helper.make_opsetid(*opset) for opset in opsets.items()]
+    return helper.make_model(built, opset_imports=versions)
 
 
-def _frames(graph: _Graph, network: MusiCNN) -> str:
+def _frames(graph: Graph, network: MusiCNN) -> str:
     """Normalise a patch, and put silence around it [shape=(63 + 187 + …, 96)]."""
     norm = network.input_norm
     flat = graph.reshape(INPUT_NAME, -1)  # a scalar is applied to one long row at full speed
@@ -102,7 +137,7 @@ def _frames(graph: _Graph, network: MusiCNN) -> str:
     return graph.add("Pad", frames, np.array([_BACK, 0, _AHEAD, 0], np.int64))
 
 
-def _front_end(graph: _Graph, x: str, blocks: tuple[Block, ...]) -> str:
+def _front_end(graph: Graph, x: str, blocks: tuple[Block, ...]) -> str:
     """Return the strongest answer of all heights [shape=(filters, 187)], ReLU'd and normalised.
 
     Where a normalisation turns the sign, the maximum after it is the minimum before: that filter
@@ -117,17 +152,18 @@ def _front_end(graph: _Graph, x: str, blocks: tuple[Block, ...]) -> str:
         else _temporal(graph, x, kernel[:, 0])
         for kernel in turned
     ]
-    answer = graph.add("Mul", graph.add("Concat", *answers, axis=0), _column(signs))
-    answer = graph.add("Add", answer, _column([block.bias for block in blocks]))
-    answer = graph.add("Mul", graph.add("Relu", answer), _column([b.norm.scale for b in blocks]))
-    return graph.add("Add", answer, _column([block.norm.shift for block in blocks]))
+    answer = graph.add("Mul", graph.add("Concat", *answers, axis=0), column(signs))
+    answer = graph.add("Add", answer, column([block.bias for block in blocks]))
+    answer = graph.add("Mul", graph.add("Relu", answer), column([b.norm.scale for b in blocks]))
+    return graph.add("Add", answer, column([block.norm.shift for block in blocks]))
 
 
-def _column(parts: Sequence[Weights]) -> Weights:
+def column(parts: Sequence[Weights]) -> Weights:
+    """Stack values of filters [shape=(filters, 1)]."""
     return np.concatenate(parts)[:, np.newaxis]
 
 
-def _spectrum(graph: _Graph, x: str) -> str:
+def _spectrum(graph: Graph, x: str) -> str:
     """Transform each frame along its bands [shape=(1, 98, 193)]: real and imaginary parts."""
     turns = np.outer(np.arange(_FREQUENCIES), np.arange(N_MELS)) * (2 * np.pi / N_MELS)
     parts = np.stack([np.cos(turns), -np.sin(turns)], axis=1).reshape(-1, N_MELS)
@@ -136,7 +172,7 @@ def _spectrum(graph: _Graph, x: str) -> str:
     return graph.reshape(graph.add("MatMul", parts, bands), 1, len(parts), -1)
 
 
-def _timbral(graph: _Graph, spectrum: str, kernel: Weights) -> str:
+def _timbral(graph: Graph, spectrum: str, kernel: Weights) -> str:
     """Slide filters [shape=(7, mels, filters)] over all heights; keep the strongest answer.
 
     Returns
@@ -174,7 +210,7 @@ def _to_heights(count: int) -> _Float64s:
     return parts.reshape(count, 2 * _FREQUENCIES)
 
 
-def _temporal(graph: _Graph, x: str, kernel: Weights) -> str:
+def _temporal(graph: Graph, x: str, kernel: Weights) -> str:
     """Move filters [shape=(frames, filters)] over time; keep the strongest answer of all bands.
 
     Returns
@@ -201,7 +237,7 @@ def _band_matrix(kernel: Weights, length: int) -> Weights:
     return matrix.reshape(-1, length)
 
 
-def _mid_end(graph: _Graph, x: str, block: Block, *, residual: bool) -> str:
+def _mid_end(graph: Graph, x: str, block: Block, *, residual: bool) -> str:
     """Convolve over 7 frames [shape=(1, filters, 187)]."""
     weights = block.kernel.transpose(2, 1, 0)
     convolved = graph.add("Conv", x, weights, block.bias, kernel_shape=[7], pads=[3, 3])
@@ -213,12 +249,12 @@ def _mid_end(graph: _Graph, x: str, block: Block, *, residual: bool) -> str:
     return graph.add("Add", answer, _widen(graph, x, filters - channels))
 
 
-def _widen(graph: _Graph, x: str, missing: int) -> str:
+def _widen(graph: Graph, x: str, missing: int) -> str:
     """Add channels of zeros to [shape=(1, channels, 187)]: a pruned block is narrower."""
     return graph.add("Pad", x, np.array([0, 0, 0, 0, missing, 0], np.int64)) if missing else x
 
 
-def _pool(graph: _Graph, x: str, network: MusiCNN) -> None:
+def _pool(graph: Graph, x: str, network: MusiCNN) -> None:
     """Embed the maximum and the mean over time."""
     maximum = graph.reduce("ReduceMax", x, 2)
     mean = graph.reduce("ReduceMean", x, 2)
@@ -226,4 +262,3 @@ def _pool(graph: _Graph, x: str, network: MusiCNN) -> None:
     dense = np.concatenate([maxima, means])
     product = graph.add("MatMul", graph.add("Concat", maximum, mean, axis=1), dense)
     graph.add("Add", product, network.bias)
-    graph.nodes[-1].output[0] = OUTPUT_NAME

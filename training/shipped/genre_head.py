@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from features import NETWORK_SETS
 from training.data.artists import read_artists
 from training.data.datasets import Dataset
 from training.data.heard_tracks import (
@@ -33,6 +34,8 @@ from training.shipped.choice import Answers, Outcome, answer_all, outcome
 from training.shipped.head_cards import HeadReport, WayReport, head_card
 
 NAME: Final = f"lda-{FEATURE_SET}"
+#: Of the heads that ship, each on a feature set: the default first.
+NAMES: Final = {f"lda-{name}": name for name in NETWORK_SETS}
 #: Day of the data: a file made again from it has the same bytes.
 CREATED: Final = "2026-11-25"
 #: Share of real music that may be called unknown: of tracks, of windows.
@@ -53,28 +56,32 @@ def read_heard(folder: Path, windows: Dataset) -> tuple[HeardTracks, Split]:
         Of the audio at hand; tracks outside of both sides are left out.
     """
     split = fault_filtered(folder / "splits")
-    pairs = read_pairs(folder / EMBEDDINGS, split.fitting)
+    pairs = read_pairs(folder / EMBEDDINGS, split.fitting, windows.feature_set)
     artists = read_artists(folder / "splits" / "sturm_index.txt")
     return HeardTracks(pairs, windows.of_tracks(split.fitting), artists), split
 
 
 def make(heard: HeardTracks, split: Split, output: Path, created: str = CREATED) -> HeadReport:
-    """Score the recipe, fit it to everything, and write model and card."""
+    """Score the recipe, fit it to everything, and write model and card.
+
+    The name is of the feature set of what is heard.
+    """
+    name = f"lda-{heard.windows.feature_set}"
     report = assess(heard, split)
     fitted = fit_all(heard, report)
     file = to_file(
         fitted,
         created,
         report.figures(),
-        name=NAME,
+        name=name,
         unknown_below=report.unknown_below,
         vote_sharpness=report.sharpness,
     )
     output.mkdir(parents=True, exist_ok=True)
-    (output / f"{NAME}.onnx").write_bytes(file)
-    metadata = parse_model(file, NAME).metadata
+    (output / f"{name}.onnx").write_bytes(file)
+    metadata = parse_model(file, name).metadata
     text = head_card(report, fitted, metadata, file)
-    (output / f"{NAME}.md").write_text(text, encoding="utf-8")
+    (output / f"{name}.md").write_text(text, encoding="utf-8")
     return report
 
 

@@ -133,3 +133,20 @@ def test_a_worker_refuses_another_network_before_it_connects(
     copy.write_bytes(b"another")
     with pytest.raises(ModelError, match=copy.name):
         run_extractor(settings, Ending())
+
+
+def test_a_worker_tries_the_network_in_8_bits_before_it_connects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    musicnn.check_int8()
+    monkeypatch.setattr(musicnn, "trial_patch", lambda: log_mel.log_mel(SIGNALS["music"]))
+    settings = load_settings(feature_sets=("musicnn-200-int8",))
+    with pytest.raises(ModelError, match=r"answers otherwise on this processor .*: choose a model"):
+        run_extractor(settings, Ending())
+
+
+def test_the_trial_reaches_all_of_the_network() -> None:
+    values = musicnn.embed(musicnn.trial_patch())
+    silent = musicnn.embed(np.zeros((187, 96), np.float32))
+    assert np.abs(values - silent).min() > 0.001
+    assert musicnn.trial_patch().max() <= 3.0
