@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         description="whether to tell music, speech and other sound apart before the genre, by a "
         "network; by default where a network computes the features (musicnn-200)",
     )
+    content_every: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="one window in so many is heard for content, those between are said to hold "
+        "what it held: a change is told so much later",
+    )
     idle_timeout_seconds: float = Field(
         30.0, ge=1, le=86_400, description="a stream without chunks for so long is closed"
     )

@@ -138,6 +138,7 @@ def create_file_classifier(settings: Settings) -> FileClassifier:
             change_seconds=settings.change_seconds,
         ),
         settings.wants_content([model.metadata.feature_set]),
+        settings.content_every,
     )
 
 

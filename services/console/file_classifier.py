@@ -12,7 +12,7 @@ from schemas import FeatureVector, GenrePrediction, GenreSegment, Place
 from schemas.errors import AudioTooShort
 from services.classifier.classifier import Answer, Classifier
 from services.classifier.score import Score
-from services.extractor.vectors import feature_vectors
+from services.extractor.vectors import feature_vectors, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,13 @@ class FileClassifier:
         Of the service.
     content
         Whether windows are told to be music, speech or other sound before they get a genre.
+    content_every
+        One window in so many is heard for that.
     """
 
     classifier: Classifier
     content: bool = False
+    content_every: int = 1
 
     def answers(self, path: Path, notes: list[str] | None = None) -> Iterator[Answer]:
         """Yield an answer a window of a file, the last one final; note what is left out.
@@ -66,7 +69,14 @@ class FileClassifier:
             for window in split_blocks(blocks, sound.sample_rate, recipe.window_seconds):
                 if before:
                     yield before
-                (before,) = feature_vectors(path.stem, origin, window, [recipe], self.content)
+                (before,) = feature_vectors(
+                    path.stem,
+                    origin,
+                    window,
+                    [recipe],
+                    self.content,
+                    told(window.index, before.content if before else None, self.content_every),
+                )
             if notes is not None:
                 notes += sound.notes
         if before:

@@ -21,6 +21,7 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
         max_chunk_seconds=settings.max_chunk_seconds,
         allow_ffmpeg=settings.ffmpeg_in_workers,
         content=settings.wants_content(feature_sets),
+        content_every=settings.content_every,
     )
 
 

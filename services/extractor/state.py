@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from features import FeatureSet
-from schemas import Place
+from schemas import Content, Place
 from services.extractor.chain import Chain
 from services.extractor.numbering import Numbering
 from services.extractor.pending import Pending
@@ -36,6 +36,8 @@ class Recipe:
         Whether what is not decoded here is given to ffmpeg.
     content
         Whether each window is told to be music, speech or other sound, by a network.
+    content_every
+        One window in so many is heard for that; those between are said to hold what it held.
     """
 
     feature_sets: tuple[FeatureSet, ...]
@@ -44,6 +46,7 @@ class Recipe:
     side_by_side_seconds: float = inf
     allow_ffmpeg: bool = False
     content: bool = False
+    content_every: int = 1
 
     def __post_init__(self) -> None:
         lengths = {recipe.window_seconds for recipe in self.feature_sets}
@@ -123,6 +126,8 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
         first window, and from releases before 0.2.
     half
         What the chunk at `offset` completes.
+    content
+        What the latest window holds, where not every one is heard for that.
     """
 
     origin: Place
@@ -134,6 +139,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: bool = False
     next_at: Annotated[float, msgspec.Meta(ge=-LATEST_MS, le=LATEST_MS)] | None = None
     half: HalfFrame = NO_HALF
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import msgspec
 from features import MIN_WINDOW_SECONDS, Audio
 from schemas import (
     AudioChunk,
+    Content,
     FeatureVector,
     Place,
     decode_chunk,
@@ -36,7 +37,7 @@ from services.extractor.cutting import TimedWindow, begin_ms, cut, pending_secon
 from services.extractor.joining import Joined, Taken, decode_joined, half_before, join, note
 from services.extractor.numbering import Arrival, count, judge, missing_before
 from services.extractor.state import Cursor, Heard, Recipe, StreamState, begin, resume
-from services.extractor.vectors import end_markers, feature_vectors
+from services.extractor.vectors import end_markers, feature_vectors, told
 from services.processing.records import DeadLetter, Record, Step
 
 ExtractorStep = Step[StreamState, Cursor, FeatureVector]
@@ -276,12 +277,13 @@ def _append(
     if not windows:
         _check_room(state)
         return Step(state)
-    vectors, letters = _extract(state, windows, recipe, record)
+    vectors, letters, content = _extract(state, windows, recipe, record)
     held: Chain[int] = Chain()
     if state.pending.samples:
         held = held.append(record.place.offset)
     released = tuple(earlier) if held else tuple(state.held)
-    cursor = msgspec.structs.replace(state.cursor, half=taken.joined.before if held else state.half)
+    half = taken.joined.before if held else state.half
+    cursor = msgspec.structs.replace(state.cursor, half=half, content=content)
     state = replace(state, held=held, missing=0, cursor=cursor)
     return Step(state, vectors, letters, released, state.cursor, state.heard.timestamp_ms)
 
@@ -313,7 +315,7 @@ def _end(
 ) -> ExtractorStep:
     """Emit the last windows of a stream, the very last marked final, and forget the stream."""
     windows = windows + rest(state, recipe.window_seconds)
-    vectors, letters = _extract(state, windows, recipe, record)
+    vectors, letters, _ = _extract(state, windows, recipe, record)
     if vectors:
         last = vectors[-1].window_index
         vectors = tuple(
@@ -323,7 +325,13 @@ def _end(
     elif state.cursor.window_index:
         vectors = tuple(end_markers(state, recipe))
     cursor = msgspec.structs.replace(
-        state.cursor, offset=state.seen + 1, heard=state.heard, skip=0, closes_at=None, ended=True
+        state.cursor,
+        offset=state.seen + 1,
+        heard=state.heard,
+        skip=0,
+        closes_at=None,
+        ended=True,
+        content=None,
     )
     return Step(
         state=None,
@@ -347,26 +355,34 @@ def _too_short(state: StreamState) -> Iterator[DeadLetter]:
 
 def _extract(
     state: StreamState, windows: Sequence[TimedWindow], recipe: Recipe, record: Record | None = None
-) -> tuple[tuple[FeatureVector, ...], tuple[DeadLetter, ...]]:
-    """Compute the vectors of windows; one that has none makes the message at hand a dead letter."""
+) -> tuple[tuple[FeatureVector, ...], tuple[DeadLetter, ...], Content | None]:
+    """Compute the vectors of windows; one that has none makes the message at hand a dead letter.
+
+    The third is what the cursor keeps of what the last one holds: nothing if every one is heard.
+    """
     vectors: list[FeatureVector] = []
     letters: list[DeadLetter] = []
+    content = state.cursor.content
     for number, (window, at_ms) in enumerate(windows):
         missing = 0 if number else state.missing
         try:
-            vectors += [
-                msgspec.structs.replace(vector, missing_chunks=missing, heard_at=to_time(at_ms))
-                for vector in feature_vectors(
-                    state.stream_id,
-                    state.cursor.origin,
-                    window,
-                    recipe.feature_sets,
-                    recipe.content,
-                )
-            ]
+            found = feature_vectors(
+                state.stream_id,
+                state.cursor.origin,
+                window,
+                recipe.feature_sets,
+                recipe.content,
+                told(window.index, content, recipe.content_every),
+            )
         except AudioError as error:
             letters.append(DeadLetter(record or _place_only(state), error))
-    return tuple(vectors), tuple(letters)
+            continue
+        content = found[0].content
+        vectors += [
+            msgspec.structs.replace(vector, missing_chunks=missing, heard_at=to_time(at_ms))
+            for vector in found
+        ]
+    return tuple(vectors), tuple(letters), content if recipe.content_every > 1 else None
 
 
 def _place_only(state: StreamState) -> Record:

@@ -26,6 +26,7 @@ def feature_vectors(
     window: Window,
     feature_sets: Sequence[FeatureSet],
     with_content: bool,
+    told: Content | None = None,
 ) -> list[FeatureVector]:
     """Compute the feature vectors of a window, one a feature set.
 
@@ -35,6 +36,8 @@ def feature_vectors(
     ----------
     with_content
         Whether to tell music, speech and other sound apart, by a network.
+    told
+        What to say of that without hearing this window.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def feature_vectors(
         return resample(window.audio, sample_rate)
 
     rows = [(recipe, recipe.extract(samples(recipe.sample_rate))) for recipe in feature_sets]
-    held = hear(samples(CONTENT_RATE)) if with_content else None
+    held = (told or hear(samples(CONTENT_RATE))) if with_content else None
     level = round(level_dbfs(window.audio.samples), 2)
     return [
         FeatureVector(
@@ -64,6 +67,21 @@ def feature_vectors(
         )
         for recipe, values in rows
     ]
+
+
+def told(window_index: int, before: Content | None, every: int) -> Content | None:
+    """Return what a window is said to hold unheard; ``None`` for one that is to be heard.
+
+    Parameters
+    ----------
+    window_index
+        Its number in the stream.
+    before
+        What the window before it holds.
+    every
+        One window in so many is heard.
+    """
+    return before if window_index % every else None
 
 
 def hear(y: Samples) -> Content:

@@ -1,18 +1,24 @@
 """I1 and I2 for content, and where it is computed."""
 
 import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import soundfile
 
 from features import FEATURE_SETS, Samples, feature_set
 from schemas import AudioChunk, Content
 from services.commands import classify
 from services.extractor import vectors as computing
-from services.extractor.state import Recipe
+from services.extractor.state import Cursor, Recipe, StreamState, resume
+from services.extractor.stream import ExtractorStep, advance
 from services.settings import load_settings
 from tests.audio import Frames, integers, music, noise
-from tests.extractor.streams import END, run, vectors
+from tests.extractor.streams import END, record, run, vectors
 
 RATE = 44_100
 RECIPE = Recipe((feature_set("seed-25"),), content=True)
@@ -64,6 +70,87 @@ def test_all_sets_say_the_same_and_are_heard_once(monkeypatch: pytest.MonkeyPatc
     assert heard == [48_000, 48_000, 24_000]
     for index in range(3):
         assert len({str(v.content) for v in found if v.window_index == index}) == 1
+
+
+def turns(seconds: float = 3.0) -> list[AudioChunk]:
+    """Return seven windows that take turns: music, noise, …, in chunks that end in between."""
+    kinds = [music(seconds, RATE), noise(seconds, RATE) * np.float32(0.3)]
+    y = np.concatenate([kinds[number % 2] for number in range(7)])
+    return [*map(chunk, np.array_split(y, 11)), END]
+
+
+def contents(steps: list[ExtractorStep]) -> list[Content | None]:
+    return [vector.content for vector in vectors(steps) if vector.values]
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_one_window_in_so_many_is_heard(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = contents(run(turns(), RECIPE))
+    calls = []
+    hear = computing.hear
+    monkeypatch.setattr(computing, "hear", lambda y: calls.append(y) or hear(y))
+    recipe = replace(RECIPE, content_every=every)
+    found = contents(run(turns(), recipe))
+    assert found == [each[number - number % every] for number in range(7)]
+    assert len(calls) == -(-7 // every)
+    assert found != each
+
+
+def test_chunks_and_restarts_do_not_change_which_windows_are_heard() -> None:
+    recipe = replace(RECIPE, content_every=3)
+    messages = turns()
+    whole = vectors(run(messages, recipe))
+    assert whole == vectors(run(chunks_anew(messages), recipe))
+    steps = run(messages, recipe)
+    saved = [(number, step.saved) for number, step in enumerate(steps) if step.saved]
+    assert len(saved) > 4
+    for number, cursor in saved[:-1]:
+        kept = msgspec.json.decode(msgspec.json.encode(cursor), type=Cursor)
+        state: StreamState | None = resume("radio-1", kept)
+        again = []
+        for offset in range(kept.offset, len(messages)):
+            step = advance(state, record(offset, messages[offset]), recipe)[-1]
+            state = step.state
+            again += step.events
+        assert again == vectors(steps[number + 1 :])
+
+
+def chunks_anew(messages: list[AudioChunk]) -> list[AudioChunk]:
+    """Cut the same audio into other chunks."""
+    data = b"".join(message.data for message in messages)
+    sizes = [2 * number for number in (RATE // 3, 5 * RATE, RATE * 4 + 77)]
+    parts = [data[a:b] for a, b in pairwise([0, *np.cumsum(sizes).tolist(), len(data)])]
+    return [*(AudioChunk(part, content_type=messages[0].content_type) for part in parts), END]
+
+
+def test_the_next_stream_is_heard_from_its_first_window_on() -> None:
+    recipe = replace(RECIPE, content_every=4)
+    first, second = [chunk(sounds()[0]), END], [chunk(sounds()[1]), END]
+    found = contents(run([*first, *second], recipe))
+    assert found == [contents(run(part, RECIPE))[0] for part in (first, second)]
+
+
+def test_the_cursor_keeps_no_content_where_every_window_is_heard() -> None:
+    for recipe, keeps in ((RECIPE, False), (replace(RECIPE, content_every=2), True)):
+        saved = [step.saved for step in run(turns(), recipe) if step.saved and step.state]
+        assert saved
+        assert {cursor.content is not None for cursor in saved} == {keeps}
+
+
+def test_files_are_classified_likewise(tmp_path: Path) -> None:
+    y = np.concatenate([sounds()[0], sounds()[1]])
+    soundfile.write(tmp_path / "a.flac", y, RATE)
+    found = [
+        [
+            prediction.content
+            for prediction in classify.create_file_classifier(
+                load_settings(content_every=every)
+            ).predictions(tmp_path / "a.flac")
+        ]
+        for every in (1, 2)
+    ]
+    assert found[0][0] != found[0][1]
+    assert found[1] == [found[0][0]] * 2
 
 
 def test_without_it_vectors_have_none() -> None:
