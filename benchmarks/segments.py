@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +24,7 @@ from services.classifier.content import Heard
 from services.classifier.now import NowState, Rule
 from services.classifier.score import hear_window
 from services.classifier.segments import take_in
-from services.extractor.vectors import feature_vectors
+from services.extractor.vectors import feature_vectors, told
 from training.data.splits import fault_filtered
 
 REPORT: Final = report.FOLDER / "segments.json"
@@ -37,6 +38,8 @@ NEAR_SECONDS: Final = 9.0
 NOW: Final = (15.0, 30.0, 45.0, 60.0)
 CHANGE: Final = (6.0, 9.0, 12.0, 15.0)
 SHIPPED: Final = (30.0, 12.0)
+#: `GENRESTREAM_CONTENT_EVERY`, with the setting that ships.
+EVERY: Final = (1, 2, 4, 10)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,26 @@ def extract(parts: Sequence[programmes.Part], recipe: FeatureSet) -> Iterator[Fe
     """Yield the vectors of a programme, with content."""
     for window in programmes.windows(parts, recipe.window_seconds):
         yield from feature_vectors("programme", Place("t", 0, 0), window, [recipe], True)
+
+
+def heard_seldom(vectors: Sequence[FeatureVector], every: int) -> list[FeatureVector]:
+    """Return the vectors that an extractor gives that hears one window in so many for content."""
+    found: list[FeatureVector] = []
+    for vector in vectors:
+        before = found[-1].content if found else None
+        content = told(vector.window_index, before, every) or vector.content
+        found.append(msgspec.structs.replace(vector, content=content))
+    return found
+
+
+def seldom(model: Any, found: Sequence[Programme], every: int) -> Result:
+    """Measure the setting that ships on programmes whose content is heard so seldom."""
+    changed = [
+        Programme(programme.parts, vectors, answers(model, vectors))
+        for programme in found
+        for vectors in [heard_seldom(programme.vectors, every)]
+    ]
+    return measure(changed, *SHIPPED)
 
 
 def answers(model: Any, vectors: Sequence[FeatureVector]) -> list[Heard]:
@@ -286,7 +309,14 @@ def main() -> None:
             f"{kind}: the head knows {accuracy[0]:.1%} of the tracks, {accuracy[1]:.1%} by time",
             results,
         )
-        figures[kind] = {"accuracy": accuracy, "results": [asdict(r) for r in results]}
+        rare = {every: seldom(model, found, every) for every in EVERY}
+        for every, result in rare.items():
+            show(f"{kind}: content of one window in {every}", [result])
+        figures[kind] = {
+            "accuracy": accuracy,
+            "results": [asdict(r) for r in results],
+            "content_every": {every: asdict(r) for every, r in rare.items()},
+        }
     report.write(REPORT, before, figures)
 
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from features import FEATURE_SETS, Samples, feature_set
-from schemas import AudioChunk, Content
+from schemas import AudioChunk, Content, FeatureVector
 from services.commands import classify
 from services.extractor import vectors as computing
 from services.extractor.state import Cursor, Recipe, StreamState, resume
@@ -86,9 +86,14 @@ def contents(steps: list[ExtractorStep]) -> list[Content | None]:
 @pytest.mark.parametrize("every", [2, 3])
 def test_one_window_in_so_many_is_heard(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     each = contents(run(turns(), RECIPE))
-    calls = []
+    calls: list[int] = []
     hear = computing.hear
-    monkeypatch.setattr(computing, "hear", lambda y: calls.append(y) or hear(y))
+
+    def count(y: Samples) -> Content:
+        calls.append(len(y))
+        return hear(y)
+
+    monkeypatch.setattr(computing, "hear", count)
     recipe = replace(RECIPE, content_every=every)
     found = contents(run(turns(), recipe))
     assert found == [each[number - number % every] for number in range(7)]
@@ -107,7 +112,7 @@ def test_chunks_and_restarts_do_not_change_which_windows_are_heard() -> None:
     for number, cursor in saved[:-1]:
         kept = msgspec.json.decode(msgspec.json.encode(cursor), type=Cursor)
         state: StreamState | None = resume("radio-1", kept)
-        again = []
+        again: list[FeatureVector] = []
         for offset in range(kept.offset, len(messages)):
             step = advance(state, record(offset, messages[offset]), recipe)[-1]
             state = step.state

@@ -46,7 +46,7 @@ def test_the_graph_answers_nearly_as_the_one_in_float32(dead: float) -> None:
 def test_answers_louder_than_measured_are_cut_off() -> None:
     network = prune(random_network())
     loudest = musicnn_loudness.measure(network, PATCHES)
-    quiet = tuple(values / 4 for values in loudest)
+    quiet = tuple(values * np.float32(0.25) for values in loudest)
     assert np.abs(run(to_onnx(network, quiet, 18)) - run(to_float(network, 18))).max() > 0.1
 
 
@@ -76,7 +76,7 @@ def test_rounding_makes_up_for_its_errors_where_neighbours_hear_the_same() -> No
 
 def test_what_changes_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     network = prune(random_network())
-    quiet = [values / 50 for values in musicnn_loudness.measure(network, PATCHES)]
+    quiet = [values * np.float32(0.02) for values in musicnn_loudness.measure(network, PATCHES)]
     file = to_onnx(network, quiet, 18)
     file.ir_version = 8
     with pytest.raises(ExportError, match="8 bits change the embedding by"):
