@@ -22,6 +22,7 @@ def create_recipe(settings: Settings, feature_sets: tuple[str, ...]) -> Recipe:
         allow_ffmpeg=settings.ffmpeg_in_workers,
         content=settings.wants_content(feature_sets),
         content_every=settings.content_every,
+        hop_seconds=settings.hop_seconds,
     )
 
 

@@ -16,6 +16,7 @@ from features import cut as cut_pieces
 from schemas import AudioChunk
 from services.extractor.chain import Chain
 from services.extractor.pending import Pending
+from services.extractor.span import Span
 from services.extractor.state import StreamState
 from services.processing.records import Record
 
@@ -39,7 +40,7 @@ def begin_ms(chunk: AudioChunk, audio: Audio, record: Record) -> float:
 
 
 def cut(
-    state: StreamState, audio: Audio, begun_ms: float, record: Record, window_seconds: float
+    state: StreamState, audio: Audio, begun_ms: float, record: Record, span: Span
 ) -> tuple[StreamState, list[TimedWindow]]:
     """Cut the windows that are complete now, and move the cursor past them.
 
@@ -53,13 +54,15 @@ def cut(
         When its first sample was heard.
     record
         The chunk's message.
-    window_seconds
-        Length of a window.
+    span
+        Where windows lie.
     """
+    if span.hop_seconds > span.window_seconds:
+        return _cut_apart(state, audio, begun_ms, record, span)
     cursor, offset, rate = state.cursor, record.place.offset, audio.sample_rate
     taken = cursor.skip if offset == cursor.offset else 0
     fresh = audio.samples[taken:]
-    earlier, length = state.pending.samples, window_length(window_seconds, rate)
+    earlier, length = state.pending.samples, window_length(span.window_seconds, rate)
     if not earlier:
         state = replace(state, pending_at=_at(begun_ms, taken, rate))
     if earlier + len(fresh) < length:
@@ -89,18 +92,56 @@ def cut(
     return replace(state, opening=Chain(), opening_bytes=0), windows
 
 
+def _cut_apart(
+    state: StreamState, audio: Audio, begun_ms: float, record: Record, span: Span
+) -> tuple[StreamState, list[TimedWindow]]:
+    """Cut likewise where something lies between windows, and pass over that.
+
+    The cursor stands at the end of a window, so that a replay passes over the same samples.
+    """
+    offset, rate = record.place.offset, audio.sample_rate
+    place = state.cursor.skip if offset == state.cursor.offset else 0
+    length, windows = window_length(span.window_seconds, rate), []
+    while True:
+        index = state.cursor.window_index
+        passed = min(span.gap(index, rate) - state.passed, len(audio.samples) - place)
+        place += passed
+        piece = audio.samples[place : place + length - state.pending.samples]
+        if len(piece) and not state.pending.samples:
+            state = replace(state, pending_at=_at(begun_ms, place, rate))
+        pending = state.pending.append(piece) if len(piece) else state.pending
+        state = replace(state, pending=pending, passed=state.passed + passed)
+        place += len(piece)
+        if pending.samples < length:
+            break
+        samples = np.concatenate(pending.unpacked())
+        window = Window(index, span.start_seconds(index, rate), Audio(samples, rate))
+        windows.append(TimedWindow(window, state.pending_at))
+        is_over = place == len(audio.samples)
+        cursor = msgspec.structs.replace(
+            state.cursor,
+            window_index=index + 1,
+            offset=offset + 1 if is_over else offset,
+            heard=state.heard,
+            skip=0 if is_over else place,
+            next_at=_at(begun_ms, place, rate),
+        )
+        state = replace(state, cursor=cursor, pending=Pending(), passed=0)
+    return _keep_opening(state, record), windows
+
+
 def _at(begun_ms: float, place: int, rate: int) -> float:
     """Return when the sample at a place of a chunk was heard."""
     return begun_ms + 1000.0 * place / rate
 
 
-def rest(state: StreamState, window_seconds: float) -> list[TimedWindow]:
+def rest(state: StreamState, span: Span) -> list[TimedWindow]:
     """Return the last, shorter window of a stream that ends here; none if it is too short."""
     rate = state.heard.sample_rate
     if rate is None or pending_seconds(state) < MIN_WINDOW_SECONDS:
         return []
     index = state.cursor.window_index
-    start = index * window_length(window_seconds, rate) / rate
+    start = span.start_seconds(index, rate)
     audio = Audio(np.concatenate(state.pending.unpacked()), rate)
     return [TimedWindow(Window(index, start, audio), state.pending_at)]
 

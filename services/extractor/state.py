@@ -11,6 +11,7 @@ from schemas import Content, Place
 from services.extractor.chain import Chain
 from services.extractor.numbering import Numbering
 from services.extractor.pending import Pending
+from services.extractor.span import Span
 from services.processing.records import Record
 
 #: Of a stream beside its audio, and of a message that it holds.
@@ -38,6 +39,9 @@ class Recipe:
         Whether each window is told to be music, speech or other sound, by a network.
     content_every
         One window in so many is heard for that; those between are said to hold what it held.
+    hop_seconds
+        From the beginning of a window to that of the next; what lies between is not heard. By
+        default, and at least, the length of a window.
     """
 
     feature_sets: tuple[FeatureSet, ...]
@@ -47,6 +51,7 @@ class Recipe:
     allow_ffmpeg: bool = False
     content: bool = False
     content_every: int = 1
+    hop_seconds: float | None = None
 
     def __post_init__(self) -> None:
         lengths = {recipe.window_seconds for recipe in self.feature_sets}
@@ -57,6 +62,11 @@ class Recipe:
     def window_seconds(self) -> float:
         """Length of a window."""
         return self.feature_sets[0].window_seconds
+
+    @property
+    def span(self) -> Span:
+        """Where windows lie."""
+        return Span(self.window_seconds, max(self.hop_seconds or 0.0, self.window_seconds))
 
 
 #: What is counted never reaches more; what says so was forged.
@@ -160,8 +170,10 @@ class StreamState:
         Audio of the window that is not complete yet.
     pending_at
         When its first sample was heard, in ms since 1970, where there is some.
+    passed
+        Samples that were passed over since the latest window.
     missing
-        Number of chunks that are missing in that window.
+        Number of chunks that are missing in that window, or before it.
     held
         Offsets of the chunks that it needs.
     opening
@@ -178,6 +190,7 @@ class StreamState:
     seen: int
     pending: Pending = field(default_factory=Pending)
     pending_at: float = 0.0
+    passed: int = 0
     missing: int = 0
     held: Chain[int] = field(default_factory=Chain)
     opening: Chain[Record] = field(default_factory=Chain)

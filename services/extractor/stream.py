@@ -271,7 +271,7 @@ def _append(
     windows: list[TimedWindow] = []
     if audio:
         begun = begin_ms(chunk, audio, record)
-        state, windows = cut(state, audio, begun, record, recipe.window_seconds)
+        state, windows = cut(state, audio, begun, record, recipe.span)
     if chunk.final or chunk.stream_id is None:
         return _end(state, windows, recipe, record)
     if not windows:
@@ -279,7 +279,7 @@ def _append(
         return Step(state)
     vectors, letters, content = _extract(state, windows, recipe, record)
     held: Chain[int] = Chain()
-    if state.pending.samples:
+    if state.cursor.offset == record.place.offset:
         held = held.append(record.place.offset)
     released = tuple(earlier) if held else tuple(state.held)
     half = taken.joined.before if held else state.half
@@ -314,7 +314,7 @@ def _end(
     state: StreamState, windows: list[TimedWindow], recipe: Recipe, record: Record | None = None
 ) -> ExtractorStep:
     """Emit the last windows of a stream, the very last marked final, and forget the stream."""
-    windows = windows + rest(state, recipe.window_seconds)
+    windows = windows + rest(state, recipe.span)
     vectors, letters, _ = _extract(state, windows, recipe, record)
     if vectors:
         last = vectors[-1].window_index

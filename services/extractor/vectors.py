@@ -115,7 +115,7 @@ def shortened(values: NDArray[np.float32]) -> tuple[float, ...]:
 def end_markers(state: StreamState, recipe: Recipe) -> Iterator[FeatureVector]:
     """Yield the vectors without values that end a stream of which no window is left."""
     cursor = state.cursor
-    end = cursor.window_index * recipe.window_seconds
+    end = recipe.span.end_seconds(cursor.window_index)
     heard_at = None if cursor.next_at is None else to_time(cursor.next_at)
     for feature_set in recipe.feature_sets:
         yield FeatureVector(

@@ -1,6 +1,7 @@
 """Messages, and a cheap recipe to process them by."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ def _ends(y: Samples) -> NDArray[np.float32]:
 
 CHEAP = FeatureSet("cheap", 8_000, 1.5, ("mean", "first", "last"), compute=_ends)
 RECIPE = Recipe((CHEAP,), idle_timeout_seconds=10.0)
+#: Windows one behind the other, and apart.
+RECIPES = (RECIPE, replace(RECIPE, hop_seconds=1.9))
 
 
 def chunk(

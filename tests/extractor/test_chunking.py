@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import FEATURE_SETS, Audio, feature_set, split
+from features import FEATURE_SETS, Audio, feature_set, resample, split
 from schemas import AudioChunk, FeatureVector
 from services.extractor.state import Recipe
+from services.extractor.vectors import shortened
 from tests.audio import Integers, integers, music, noise
-from tests.extractor.streams import CHEAP, CODECS, END, RECIPE, Codec, chunk, run, vectors
+from tests.extractor.streams import CHEAP, CODECS, END, RECIPE, RECIPES, Codec, chunk, run, vectors
 
+every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=["behind", "apart"])
 RATES = (8_000, 22_050, 44_100, 48_000)
 
 
@@ -27,7 +29,9 @@ def streams(draw: st.DrawFn) -> tuple[Integers, int, list[AudioChunk]]:
     frames = integers(noise(milliseconds / 1000, rate, channels, seed=draw(st.integers(0, 9))))
     window = int(1.5 * rate)
     near_a_border = st.builds(
-        lambda index, step: index * window + step, st.integers(0, 3), st.integers(-1, 1)
+        lambda index, step: index * window + step,
+        st.integers(0, 3),
+        st.sampled_from([-1, 0, 1, rate // 5]),
     )
     cuts = draw(st.sets(st.integers(1, len(frames) - 1) | near_a_border, max_size=12))
     pieces = np.split(frames, sorted(cut for cut in cuts if 0 < cut < len(frames)))
@@ -49,12 +53,15 @@ def without_ends(events: list[FeatureVector]) -> list[FeatureVector]:
     return [msgspec.structs.replace(event, final=False) for event in events if event.values]
 
 
+@every_recipe
 @settings(max_examples=150)
-@given(streams())
-def test_chunk_borders_change_nothing(stream: tuple[Integers, int, list[AudioChunk]]) -> None:
+@given(stream=streams())
+def test_chunk_borders_change_nothing(
+    recipe: Recipe, stream: tuple[Integers, int, list[AudioChunk]]
+) -> None:
     frames, rate, chunks = stream
-    whole = run([chunk(frames, rate, final=True)])
-    cut = run(chunks)
+    whole = run([chunk(frames, rate, final=True)], recipe)
+    cut = run(chunks, recipe)
     assert without_ends(vectors(cut)) == without_ends(vectors(whole))
     finals = [event.final for event in vectors(cut)]
     assert finals == [False] * (len(finals) - 1) + [True] * bool(finals)
@@ -78,12 +85,15 @@ def cut_anywhere(draw: st.DrawFn) -> tuple[AudioChunk, list[AudioChunk]]:
     ]
 
 
+@every_recipe
 @settings(max_examples=100)
-@given(cut_anywhere())
-def test_raw_pcm_may_be_cut_within_frames(stream: tuple[AudioChunk, list[AudioChunk]]) -> None:
+@given(stream=cut_anywhere())
+def test_raw_pcm_may_be_cut_within_frames(
+    recipe: Recipe, stream: tuple[AudioChunk, list[AudioChunk]]
+) -> None:
     whole, pieces = stream
-    cut = run([*pieces, END])
-    assert without_ends(vectors(cut)) == without_ends(vectors(run([whole, END])))
+    cut = run([*pieces, END], recipe)
+    assert without_ends(vectors(cut)) == without_ends(vectors(run([whole, END], recipe)))
     assert not any(step.dead_letters for step in cut)
     assert sorted(o for step in cut for o in step.released) == list(range(len(pieces) + 1))
 
@@ -103,12 +113,27 @@ def test_frames_begin_anew_behind_a_gap() -> None:
     assert [e.values for e in vectors(run([odd, even, END]))] == [e.values for e in vectors(whole)]
 
 
+@every_recipe
 @settings(max_examples=50)
-@given(streams())
-def test_every_chunk_is_released_once(stream: tuple[Integers, int, list[AudioChunk]]) -> None:
+@given(stream=streams())
+def test_every_chunk_is_released_once(
+    recipe: Recipe, stream: tuple[Integers, int, list[AudioChunk]]
+) -> None:
     _, _, chunks = stream
-    released = [offset for step in run(chunks) for offset in step.released]
+    released = [offset for step in run(chunks, recipe) for offset in step.released]
     assert released == list(range(len(chunks)))
+
+
+@every_recipe
+@settings(max_examples=50)
+@given(stream=streams())
+def test_a_chunk_is_held_while_the_cursor_stands_in_it(
+    recipe: Recipe, stream: tuple[Integers, int, list[AudioChunk]]
+) -> None:
+    for step in run(stream[2], recipe):
+        if step.saved and step.state and step.saved.skip:
+            assert step.saved.offset in step.state.held
+            assert step.saved.offset not in step.released
 
 
 @settings(max_examples=50)
@@ -125,6 +150,24 @@ def test_the_windows_are_those_of_the_whole_file(
         (w.index, w.start_seconds, w.end_seconds) for w in windows
     ]
     assert all(event.event_id.endswith(f"/0/cheap/{event.window_index}") for event in events)
+
+
+@settings(max_examples=50)
+@given(streams())
+def test_windows_apart_are_pieces_of_the_whole_file(
+    stream: tuple[Integers, int, list[AudioChunk]],
+) -> None:
+    frames, rate, chunks = stream
+    mono = (frames.reshape(len(frames), -1) / np.float32(32768)).mean(axis=1, dtype=np.float32)
+    hop, length = round(1.9 * rate), round(1.5 * rate)
+    starts = range(0, len(mono) - rate + 1, hop)
+    expected = [
+        CHEAP.extract(resample(Audio(mono[start : start + length], rate), CHEAP.sample_rate))
+        for start in starts
+    ]
+    events = without_ends(vectors(run(chunks, RECIPES[1])))
+    assert [event.values for event in events] == [shortened(values) for values in expected]
+    assert [event.start_seconds for event in events] == [start / rate for start in starts]
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,19 @@ def test_a_gap_of_15_minutes_moves_the_windows_that_begin_after_it(captured: boo
     assert np.diff(found).max() == gap + 1500
 
 
+def test_windows_apart_are_heard_at_the_hop_and_the_end_at_that_of_the_last() -> None:
+    core = Extractor(replace(PATIENT, hop_seconds=2.5))
+    log = [record(i, silent(RATE * 11 // 10, START + 1100 * i)) for i in range(6)]
+    state, found = None, list[FeatureVector]()
+    for entry in [*log, record(6, END)]:
+        for step in core.advance(state, entry):
+            state = step.state
+            found += step.events
+    assert times(found) == [START, START + 2500, START + 5000, START + 6500]
+    assert [vector.start_seconds for vector in found] == [0.0, 2.5, 5.0, 6.5]
+    assert not found[-1].values
+
+
 def test_a_clock_that_jumps_back_takes_the_windows_that_begin_in_its_chunks_along() -> None:
     jump = -3_600_000
     log = [

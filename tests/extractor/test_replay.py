@@ -6,6 +6,7 @@ A dead letter without a place in a window may be sent twice: delivery is at leas
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +16,12 @@ from services.extractor.state import Cursor, StreamState
 from services.extractor.stream import ExtractorStep
 from services.processing.records import Record
 from tests.audio import Integers, integers, noise
-from tests.extractor.streams import CODECS, END, RECIPE, chunk, record
+from tests.extractor.streams import CODECS, END, RECIPE, RECIPES, chunk, record
 
 EXTRACTOR = Extractor(RECIPE)
+every_recipe = pytest.mark.parametrize(
+    "extractor", [*map(Extractor, RECIPES)], ids=["behind", "apart"]
+)
 CORRUPT = AudioChunk(b"fLaC, but no more")
 AUDIO = integers(noise(5.0, 8_000))
 
@@ -85,25 +89,33 @@ def logs(draw: st.DrawFn) -> Log:
 
 
 def steps_of(
-    entry: Record | Silence, stream_id: str, state: StreamState | None
+    entry: Record | Silence,
+    stream_id: str,
+    state: StreamState | None,
+    extractor: Extractor = EXTRACTOR,
 ) -> list[ExtractorStep]:
     """Process an entry of the log as a worker does; nothing if it is of another stream."""
     if isinstance(entry, Record):
-        mine = EXTRACTOR.stream_id(entry) == stream_id
-        return EXTRACTOR.advance(state, entry) if mine else []
+        mine = extractor.stream_id(entry) == stream_id
+        return extractor.advance(state, entry) if mine else []
     mine = entry.stream_id == stream_id and state is not None and not state.cursor.ended
-    return EXTRACTOR.close(state) if state and mine else []
+    return extractor.close(state) if state and mine else []
 
 
-def process(log: Log, stream_id: str, state: StreamState | None = None) -> list[ExtractorStep]:
+def process(
+    log: Log,
+    stream_id: str,
+    state: StreamState | None = None,
+    extractor: Extractor = EXTRACTOR,
+) -> list[ExtractorStep]:
     """Process the entries of one stream as a worker does, which looks up what it has saved."""
     steps: list[ExtractorStep] = []
     for entry in log:
-        new = steps_of(entry, stream_id, state)
+        new = steps_of(entry, stream_id, state, extractor)
         for step in new:
             state = step.state
             if state is None and step.saved:
-                state = EXTRACTOR.resume(stream_id, step.saved)
+                state = extractor.resume(stream_id, step.saved)
         steps += new
     return steps
 
@@ -128,39 +140,44 @@ def saved_cursors(steps: list[ExtractorStep]) -> list[tuple[int, Cursor]]:
     return [(number, step.saved) for number, step in enumerate(steps) if step.saved]
 
 
+@every_recipe
 @settings(max_examples=120)
-@given(logs())
-def test_a_replay_from_any_saved_cursor_gives_the_same(log: Log) -> None:
+@given(log=logs())
+def test_a_replay_from_any_saved_cursor_gives_the_same(extractor: Extractor, log: Log) -> None:
     streams = {EXTRACTOR.stream_id(entry) for entry in log if isinstance(entry, Record)}
     for stream_id in streams:
-        steps = process(log, stream_id)
+        steps = process(log, stream_id, None, extractor)
         for number, cursor in saved_cursors(steps):
-            state = EXTRACTOR.resume(stream_id, cursor)
-            replayed = process(rest(log, cursor.offset), stream_id, state)
+            state = extractor.resume(stream_id, cursor)
+            replayed = process(rest(log, cursor.offset), stream_id, state, extractor)
             assert events(replayed) == events(steps[number + 1 :])
             assert letters(steps[number + 1 :]) <= letters(replayed) <= letters(steps)
 
 
+@every_recipe
 @settings(max_examples=50)
-@given(logs(), st.integers(0, 14))
+@given(log=logs(), further=st.integers(0, 14))
 def test_what_is_finished_is_skipped_when_the_log_is_replayed_from_further_back(
-    log: Log, further: int
+    extractor: Extractor, log: Log, further: int
 ) -> None:
     """Chunks of other streams hold the committed offset back."""
     records: Log = [entry for entry in log if isinstance(entry, Record)]
-    steps = process(records, "a")
+    steps = process(records, "a", None, extractor)
     for number, cursor in saved_cursors(steps):
-        state = EXTRACTOR.resume("a", cursor)
-        replayed = process(rest(records, cursor.offset - further), "a", state)
+        state = extractor.resume("a", cursor)
+        replayed = process(rest(records, cursor.offset - further), "a", state, extractor)
         assert events(replayed) == events(steps[number + 1 :])
         assert letters(steps[number + 1 :]) <= letters(replayed) <= letters(steps)
 
 
+@every_recipe
 @settings(max_examples=50)
-@given(logs())
-def test_every_message_is_released_once_it_is_of_no_more_use(log: Log) -> None:
+@given(log=logs())
+def test_every_message_is_released_once_it_is_of_no_more_use(
+    extractor: Extractor, log: Log
+) -> None:
     for stream_id in {EXTRACTOR.stream_id(entry) for entry in log if isinstance(entry, Record)}:
-        steps = process(log, stream_id)
+        steps = process(log, stream_id, None, extractor)
         mine = [
             entry.place.offset
             for entry in log

@@ -23,10 +23,10 @@ from services.processing.records import Record
 from services.processing.saved_states import SavedStates
 from tests.audio import integers, noise
 from tests.classifier.test_classifier import MODEL, a_vector
-from tests.extractor.streams import END, RECIPE, chunk, record
+from tests.extractor.streams import END, RECIPES, chunk, record
 from tests.processing.worlds import Happening, World, encoded, live
 
-EXTRACTOR = Extractor(RECIPE)
+EXTRACTOR, APART = map(Extractor, RECIPES)
 CLASSIFIER = Classifier(MODEL)
 AUDIO = integers(noise(5.0, 8_000))
 KEYS = ("a", "b")
@@ -158,12 +158,13 @@ def check(core: Core[Any, Any, Any], log: Iterable[Record], story: Iterable[Any]
     return world
 
 
+@pytest.mark.parametrize("extractor", [EXTRACTOR, APART], ids=["behind", "apart"])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-@given(chunk_logs(), STORIES)
+@given(log=chunk_logs(), story=STORIES)
 def test_an_extractor_contradicts_nothing_and_misses_nothing(
-    log: list[Record], story: list[tuple[Happening, int]]
+    extractor: Extractor, log: list[Record], story: list[tuple[Happening, int]]
 ) -> None:
-    check(EXTRACTOR, log, story)
+    check(extractor, log, story)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -190,7 +191,9 @@ def vector_log(count: int) -> list[Record]:
 
 @pytest.mark.parametrize("come", [1, 2, 6])
 @pytest.mark.parametrize(
-    ("core", "log"), [(EXTRACTOR, audio_log(7)), (CLASSIFIER, vector_log(8))], ids=["e", "c"]
+    ("core", "log"),
+    [(EXTRACTOR, audio_log(7)), (APART, audio_log(7)), (CLASSIFIER, vector_log(8))],
+    ids=["e", "apart", "c"],
 )
 def test_a_crash_at_each_act(core: Any, log: list[Record], come: int) -> None:
     """Whatever lasts when the process ends, nothing is missing and nothing differs."""
