@@ -136,6 +136,11 @@ def seldom(model: Any, found: Sequence[Programme], every: int) -> Result:
     return measure(changed, *SHIPPED)
 
 
+def halved(programme: Programme) -> Programme:
+    """Return a programme of which every second window is heard: a hop of 6 s."""
+    return Programme(programme.parts, programme.vectors[::2], programme.heard[::2])
+
+
 def answers(model: Any, vectors: Sequence[FeatureVector]) -> list[Heard]:
     """Answer for windows as the classifier does, by another head."""
     rows = probabilities(model, np.array([vector.values for vector in vectors], np.float32))
@@ -312,10 +317,13 @@ def main() -> None:
         rare = {every: seldom(model, found, every) for every in EVERY}
         for every, result in rare.items():
             show(f"{kind}: content of one window in {every}", [result])
+        apart = measure([halved(programme) for programme in found], *SHIPPED)
+        show(f"{kind}: windows of 3 s every 6 s", [apart])
         figures[kind] = {
             "accuracy": accuracy,
             "results": [asdict(r) for r in results],
             "content_every": {every: asdict(r) for every, r in rare.items()},
+            "hop_6": asdict(apart),
         }
     report.write(REPORT, before, figures)
 

@@ -95,9 +95,9 @@ class Settings(BaseSettings):
     hop_seconds: float = Field(
         3.0,
         ge=3,
-        le=60,
-        description="from the beginning of a window of 3 s to that of the next; what lies between "
-        "is not heard",
+        le=6,
+        description="from the beginning of a window of 3 s to that of the next, in workers; what "
+        "lies between is not heard",
     )
     idle_timeout_seconds: float = Field(
         30.0, ge=1, le=86_400, description="a stream without chunks for so long is closed"

@@ -8,8 +8,9 @@ from typing import Final
 DAY_MS: Final = 86_400_000
 #: A label that changes at every window for four hours; then the oldest spans go.
 MAX_SPANS: Final = 4_800
-#: Windows that begin so soon after the last one's end join it: clocks jitter.
-_JOIN_MS: Final = 1_500
+#: Windows that begin so soon after the last one's end join it: GENRESTREAM_HOP_SECONDS may leave
+#: 3 s between them, and clocks jitter.
+_JOIN_MS: Final = 3_500
 
 
 @dataclass(slots=True)

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from services.recorder.answers import Step
 from services.recorder.rows import MINUTE, Row
 
-#: A minute is silent, or not heard, when that is so for more than half of it.
+#: A minute is silent when more than half of what was heard of it is.
 _HALF: Final = 0.5
+#: It is not heard when less than this was: GENRESTREAM_HOP_SECONDS may leave half of it out.
+_LEAST_HEARD: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def stretches(day: Day, *, silent: bool) -> list[Stretch]:
         if step.begin_ms >= day.now_ms:
             return False
         if not silent:
-            return step.heard_seconds < _HALF * (step.end_ms - step.begin_ms) / 1000
+            return step.heard_seconds < _LEAST_HEARD * (step.end_ms - step.begin_ms) / 1000
         return step.heard_seconds > 0 and step.shares.get("silence", 0.0) > _HALF
 
     found = []

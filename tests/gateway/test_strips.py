@@ -17,6 +17,14 @@ def test_windows_of_one_label_join() -> None:
     assert spans(strip) == [(0, 9000, "jazz")]
 
 
+def test_windows_apart_join_as_far_as_the_largest_hop_leaves_room() -> None:
+    strip = Strip()
+    for start in range(0, 60_000, 6_000):
+        strip.hear(start, start + 3000, "jazz")
+    assert spans(strip) == [(0, 57_000, "jazz")]
+    assert strip.cells(60_000, 30_000, 2) == ["jazz", "jazz"]
+
+
 def test_a_gap_stays_a_gap() -> None:
     strip = Strip()
     strip.hear(0, 3000, "jazz")

@@ -2,10 +2,12 @@
 
 import math
 import re
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from schemas import GENRES
@@ -108,3 +110,14 @@ def test_names_and_titles_are_text() -> None:
     page = report(_day())
     assert HTML not in page
     assert page.count("&lt;script&gt;") >= 3
+
+
+@pytest.mark.parametrize(("heard", "missing"), [(27.0, 0), (20.0, 1440)])
+def test_a_minute_of_which_windows_apart_heard_half_is_not_missing(
+    heard: float, missing: int
+) -> None:
+    day = _day()
+    day = replace(
+        day, content=[msgspec.structs.replace(step, heard_seconds=heard) for step in day.content]
+    )
+    assert sum(stretch.minutes for stretch in stretches(day, silent=False)) == missing
