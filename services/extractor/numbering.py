@@ -15,6 +15,8 @@ from schemas import AudioChunk
 
 #: Gaps that are remembered; of those before, a late chunk counts as a repeated one.
 _MAX_GAPS: Final = 16
+#: Chunks whose bytes are known again; a producer repeats the latest ones.
+_MAX_DIGESTS: Final = 16
 
 
 class Numbering(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,11 +30,14 @@ class Numbering(msgspec.Struct, frozen=True, omit_defaults=True):
         The latest gaps, first and last number of each.
     opening
         CRC-32 of the chunk with number 0; ``None`` when there was none.
+    digests
+        Number and CRC-32 of the latest chunks taken.
     """
 
     last: int
     missing: tuple[tuple[int, int], ...] = ()
     opening: int | None = None
+    digests: tuple[tuple[int, int], ...] = ()
 
 
 class Arrival(Enum):
@@ -41,19 +46,24 @@ class Arrival(Enum):
     IN_ORDER = auto()
     REPEATED = auto()
     LATE = auto()
+    TAKEN = auto()
     NEW_STREAM = auto()
 
 
 def judge(numbering: Numbering | None, chunk: AudioChunk) -> Arrival:
     """Tell how a chunk comes.
 
-    A number 0 with other bytes than the first time is a producer that was started again.
+    A number 0 with other bytes than the first time is a producer that was started again; other
+    bytes under another number are `TAKEN`: two producers, or one that counts wrongly.
     """
     number = chunk.sequence
     if numbering is None or number is None or number > numbering.last:
         return Arrival.IN_ORDER
-    if number == 0 and crc32(chunk.data) != numbering.opening:
+    digest = crc32(chunk.data)
+    if number == 0 and digest != numbering.opening:
         return Arrival.NEW_STREAM
+    if dict(numbering.digests).get(number, digest) != digest:
+        return Arrival.TAKEN
     late = any(first <= number <= last for first, last in numbering.missing)
     return Arrival.LATE if late else Arrival.REPEATED
 
@@ -70,9 +80,12 @@ def count(numbering: Numbering | None, chunk: AudioChunk) -> Numbering | None:
     number = chunk.sequence
     if number is None or (numbering and number <= numbering.last):
         return numbering
+    digest = crc32(chunk.data)
     if numbering is None:
-        return Numbering(number, opening=None if number else crc32(chunk.data))
+        opening = None if number else digest
+        return Numbering(number, opening=opening, digests=((number, digest),))
     missing = numbering.missing
     if number > numbering.last + 1:
         missing = (*missing, (numbering.last + 1, number - 1))[-_MAX_GAPS:]
-    return Numbering(number, missing, numbering.opening)
+    digests = (*numbering.digests, (number, digest))[-_MAX_DIGESTS:]
+    return Numbering(number, missing, numbering.opening, digests)

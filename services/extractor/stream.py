@@ -30,6 +30,7 @@ from schemas.errors import (
     InputError,
     LateChunk,
     MessageError,
+    NumberTaken,
     WindowOverflow,
 )
 from services.extractor.chain import Chain
@@ -156,6 +157,8 @@ def _arrival(
     ------
     LateChunk
         Its place in the stream is taken by what came after it.
+    NumberTaken
+        Other audio has its number.
     """
     if state is None:
         return Arrival.NEW_STREAM
@@ -172,6 +175,11 @@ def _arrival(
         raise LateChunk(
             f"chunk {chunk.sequence} comes after chunk {last}, its window may be answered already: "
             "send the chunks of a stream in order, to one partition"
+        )
+    if arrival is Arrival.TAKEN:
+        raise NumberTaken(
+            f"chunk {chunk.sequence} of the stream was taken with other audio: number the chunks "
+            "of a stream one after the other, and give each producer a key of its own"
         )
     return arrival
 

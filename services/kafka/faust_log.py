@@ -275,4 +275,5 @@ def to_record(record: Any) -> Record:
 
 
 def _header_list(headers: Iterable[tuple[str, bytes | None]]) -> Headers:
-    return [(name, value or b"") for name, value in headers]
+    """Leave out headers whose value is null: they are as good as absent."""
+    return [(name, value) for name, value in headers if value is not None]

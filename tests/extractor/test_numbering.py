@@ -128,6 +128,27 @@ def test_a_late_chunk_is_a_dead_letter_and_changes_nothing() -> None:
     assert "chunk 1 comes after chunk 2, its window may be answered already: send" in str(error)
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_other_audio_under_a_number_that_is_taken_is_a_dead_letter(number: int) -> None:
+    state = after(numbered([0, 1, 2, 3], final=False)[-1])
+    (step,) = advance(state, record(4, a_chunk(7, number)), RECIPE)
+    (letter,) = step.dead_letters
+    assert letter.error.code == "number-taken"
+    assert f"chunk {number} of the stream was taken with other audio" in str(letter.error)
+    assert not step.events
+    steps = advance(step.state, record(5, a_chunk(4, 4)), RECIPE)
+    steps += advance(after(steps[-1]), record(6, a_chunk(5, 5, final=True)), RECIPE)
+    assert values(vectors(steps)) == values(vectors(numbered(range(6))))[2:]
+
+
+def test_a_number_is_still_taken_after_a_restart() -> None:
+    (*_, step) = [step for step in numbered([0, 1, 2, 3], final=False) if step.saved]
+    assert step.saved
+    resumed = Extractor(RECIPE).resume("radio-1", step.saved)
+    (again,) = advance(resumed, record(4, a_chunk(7, 1)), RECIPE)
+    assert [letter.error.code for letter in again.dead_letters] == ["number-taken"]
+
+
 def test_only_the_latest_gaps_are_remembered() -> None:
     steps = numbered([*range(0, 40, 2), 1, 37], final=False, step_ms=1)
     assert late(steps) == [21]
@@ -146,7 +167,7 @@ def test_a_producer_that_counts_from_0_again_begins_a_new_stream() -> None:
 def test_lower_numbers_after_a_pause_begin_a_new_stream() -> None:
     """A producer that was started again, and whose chunk 0 was lost, is not ignored for long."""
     state = after(numbered([0, 1, 2], final=False)[-1])
-    (dropped,) = advance(state, record(3, a_chunk(0, 1), timestamp_ms=10_000), RECIPE)
+    (dropped,) = advance(state, record(3, a_chunk(1, 1), timestamp_ms=10_000), RECIPE)
     assert dropped.note
     closed, begun = advance(dropped.state, record(4, a_chunk(0, 1), timestamp_ms=10_001), RECIPE)
     assert closed.events[-1].final
