@@ -62,7 +62,6 @@ _BOMB_CODECS = ("gzip", "lz4", "zstd")
 #: How many batches are followed by one of those, and by the ends of all streams: what is open keeps
 #: its messages, and those behind them, from being committed.
 _BOMB_SHARE = 0.1
-_END_SHARE = 0.2
 _POLL_SECONDS = 0.5
 
 Say = Callable[[str], None]
@@ -154,7 +153,6 @@ async def _send_all(settings: Settings, report: Report, progress: "_Progress") -
         await progress.send(settings, batch, rng.choice(_CODECS))
         if rng.random() < _BOMB_SHARE:
             await _send_bomb(settings, rng)
-        if rng.random() < _END_SHARE:
             await progress.send(settings, endings())
         await progress.until_waiting(_MOST_WAITING)
     await progress.send(settings, endings())
