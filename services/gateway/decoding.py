@@ -7,6 +7,7 @@ number 0.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -40,11 +41,15 @@ _SHORT_CHUNKS: Final = 32
 class LastIsFinal:
     """Sends chunks one late, so that the last one with audio ends the stream.
 
-    An empty message would end it, too, but with a prediction more than the file has windows.
+    An empty message would end it, too, but with a prediction more than the file has windows. Each
+    says when it was heard, as if the file had been played since `begun_ms`: the times at which
+    chunks of several lengths come would run backwards.
     """
 
     cutter: PcmCutter
     send: Callable[[AudioChunk], None]
+    begun_ms: float
+    _size: int = 0
     _held: AudioChunk | None = None
     _count: int = 0
 
@@ -56,7 +61,10 @@ class LastIsFinal:
     def _send(self, chunk: AudioChunk) -> None:
         if self._held:
             self.send(self._held)
-        self._held = chunk
+        raw = self.cutter.format
+        at = self.begun_ms + 1000 * self._size / raw.frame_bytes / raw.sample_rate
+        self._held = replace(chunk, captured_at=round(at))
+        self._size += len(chunk.data)
         self._count += 1
         if self._count == _SHORT_CHUNKS:
             self.cutter.seconds = CHUNK_SECONDS
@@ -97,7 +105,8 @@ class Decoded:
         """Hand over PCM that follows."""
         if self._cutter is None:
             self.format = raw
-            self._cutter = LastIsFinal(PcmCutter(self.stream_id, raw, _SHORT_SECONDS), self.send)
+            cutter = PcmCutter(self.stream_id, raw, _SHORT_SECONDS)
+            self._cutter = LastIsFinal(cutter, self.send, 1000 * time.time())
         self._digest.update(data)
         self.size += len(data)
         self._cutter.add(data)

@@ -79,6 +79,20 @@ def test_three_seconds_are_sent_when_little_more_has_come(
     assert upload.chunks[-1].final
 
 
+def test_chunks_of_all_lengths_are_heard_one_after_the_other() -> None:
+    chunks = _whole(encode(CLIP, RATE, "WAV")).chunks
+    begun = chunks[0].captured_at
+    assert begun is not None
+    assert abs(begun - 1000 * time.time()) < 60_000
+    frames, times = 0, []
+    for chunk in chunks:
+        times.append(begun + round(1000 * frames / RATE))
+        frames += len(chunk.data) // 2
+    found = [chunk.captured_at or 0 for chunk in chunks]
+    assert found == pytest.approx(times, abs=1)
+    assert len({len(chunk.data) for chunk in chunks[:-1]}) > 1
+
+
 def test_a_file_that_is_another_one_at_its_end_begins_anew() -> None:
     """The second part has another encoding: samples of the whole are floats, not integers."""
     first, second = encode(CLIP, RATE), encode(CLIP, RATE, "FLAC")
