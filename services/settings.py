@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     content: bool | None = Field(
         None,
         description="whether to tell music, speech and other sound apart before the genre, by a "
-        "network; by default where a network computes the features (musicnn-200)",
+        "network; by default where a network computes the features (musicnn-200, musicnn-200-int8)",
     )
     content_every: int = Field(
         1,
