@@ -55,7 +55,8 @@ test-radio: $(VENV)/.dev ## Fail the servers and decoders of stations in every w
 test-abuse: $(VENV)/.dev ## What no producer should send, beside good streams, on both brokers (ABUSE="--broker kafka")
 	$(BIN)/python -m pytest -m abuse --broker both -rs tests/abuse $(ABUSE)
 
-test-stations: $(VENV)/.dev ## A day of radio, every fault on 20 stations, receivers killed and stopped (half an hour)
+test-stations: $(VENV)/.dev ## Ten minutes of each kind of source, a day of radio, every fault on 20 stations, receivers killed (an hour)
+	RADIO_SECONDS=600 $(BIN)/python -m pytest -m radio tests/radio/test_equal_sound.py
 	$(BIN)/python -m tests.radio.day
 	$(BIN)/python -m tests.radio.endurance faults $(STATIONS)
 	$(BIN)/python -m tests.radio.endurance receivers --rounds 10 $(STATIONS)

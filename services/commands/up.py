@@ -27,6 +27,11 @@ model {model}, until Ctrl-C. Audio sent before the workers are ready waits in th
            kcat -C -b {brokers} -t {predictions} -o end
   history  {history}
   see it   {page}
+{limit}"""
+#: Measured by ``benchmarks.stations``: chunks, vectors, predictions and states of a station.
+_LIMIT: Final = """\
+  memory   this broker keeps all that it gets, some 90 MB an hour for each station or live stream;
+           for days of many, set KAFKA_BOOTSTRAP_SERVERS to an Apache Kafka
 """
 #: Of the embedded broker.
 _PORT: Final = 9092
@@ -68,6 +73,7 @@ async def up(settings: Settings, port: int | None = None, stations: Path | None 
                 predictions=topics.predictions,
                 history=escape(_history(settings)),
                 page=_page(settings) if has_page else escape(MISSING),
+                limit="" if settings.bootstrap_servers else _LIMIT,
             ),
             highlight=False,
             soft_wrap=True,

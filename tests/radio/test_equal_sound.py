@@ -34,8 +34,12 @@ from tests.receiver.servers import Ear
 
 pytestmark = [
     pytest.mark.radio,
+    pytest.mark.timeout(900),  # at full size, on a busy machine
     pytest.mark.skipif(ffmpeg_path() is None, reason="there is no ffmpeg"),
 ]
+
+
+ENCODED = sorted((Path(__file__).parent / "encoded").glob("*.aac"))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +102,16 @@ def test_each_kind(kind: Kind, source: Path) -> None:
     assert abs(len(heard) / RATE - seconds) < 0.05 * len(links)
     if kind.chained:
         assert titles == [f"Sigur Rós - Track {number}" for number in range(LINKS)]
+
+
+@pytest.mark.parametrize("path", ENCODED, ids=lambda path: path.stem)
+def test_what_ffmpeg_cannot_encode(path: Path) -> None:
+    """HE-AAC of `music`, by fdkaac 1.0.0: 5 s, again and again."""
+    body = path.read_bytes() * round(SHORT_SECONDS / 5)
+    expected = decoded([body])
+    heard, _ = _served({"live": ("audio/aacp", body)}, "live")
+    assert len(heard) == len(expected) > RATE * SHORT_SECONDS
+    assert correlation(heard, expected) > 0.999
 
 
 @pytest.mark.parametrize("segments", ["mpegts", "fmp4"])
