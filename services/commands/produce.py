@@ -34,12 +34,14 @@ from services.console.audio_chunks import (
     duration,
 )
 from services.console.scratch import temporary_folder
-from services.kafka.clients import chunk_producer, send_chunk
+from services.kafka.clients import DELIVERY_SECONDS, chunk_producer, send_chunk
 from services.kafka.errors import DeliveryError
 from services.settings import Settings
 from terminal.progress import progress_bar
 
 _IN_FLIGHT: Final = 16
+#: What is not taken for so long is worth a word.
+_LONG_SECONDS: Final = 10.0
 _STANDARD_INPUT: Final = "-"
 
 
@@ -274,7 +276,9 @@ class _Sender:
         self._realtime = realtime
         self._begun_ms = begun_ms
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._in_flight: dict[asyncio.Future[object], float] = {}
         self._failure: BaseException | None = None
+        self._warned = False
 
     async def send_files(self, streams: dict[str, Path], request: ProduceRequest) -> int:
         """Send files one after the other, in real time all at once; return the exit code."""
@@ -330,18 +334,35 @@ class _Sender:
 
     async def _send(self, chunk: AudioChunk) -> None:
         await self._slots.acquire()
+        self._raise_failure()
+        self._warn_of_waiting()
         try:
             future = await send_chunk(self._producer, self._settings, chunk)
         except KafkaError as error:
             raise DeliveryError(f"a chunk of {len(chunk.data)} bytes: {error!r}") from error
+        self._in_flight[future] = time.monotonic()
         future.add_done_callback(self._note)
 
+    def _warn_of_waiting(self) -> None:
+        """Say once that the broker takes nothing; it has two minutes to come back."""
+        waited = time.monotonic() - min(self._in_flight.values(), default=float("inf"))
+        if waited > _LONG_SECONDS and not self._warned:
+            self._warned = True
+            _remark(
+                f"the broker has taken nothing for {waited:.0f} s: {len(self._in_flight)} chunk(s) "
+                f"wait, for {DELIVERY_SECONDS} s at most"
+            )
+
     def _note(self, future: asyncio.Future[object]) -> None:
+        del self._in_flight[future]
         self._slots.release()
         if not future.cancelled() and future.exception():
             self._failure = self._failure or future.exception()
 
     async def _delivered(self) -> None:
         await self._producer.flush()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
         if self._failure:
             raise DeliveryError(f"the broker did not take a chunk: {self._failure!r}")

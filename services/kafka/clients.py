@@ -17,7 +17,7 @@ from services.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 
 _MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 #: Kafka's own delivery.timeout.ms: a producer goes on when a broker comes back within that time.
-_DELIVERY_TIMEOUT_MS = 120_000
+DELIVERY_SECONDS = 120
 _POLL_MS = 1000
 
 
@@ -34,7 +34,7 @@ async def chunk_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
         **client_options(settings),
         max_request_size=_MAX_REQUEST_BYTES,
-        request_timeout_ms=_DELIVERY_TIMEOUT_MS,
+        request_timeout_ms=1000 * DELIVERY_SECONDS,
         acks="all",
     )
     try:
