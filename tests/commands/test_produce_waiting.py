@@ -56,7 +56,7 @@ def test_it_says_once_that_chunks_wait(
 ) -> None:
     now = 100.0
     clock: Callable[[], float] = lambda: now  # noqa: E731
-    monkeypatch.setattr(produce.time, "monotonic", clock)
+    monkeypatch.setattr("services.commands.produce.time.monotonic", clock)
 
     async def work() -> None:
         nonlocal now
