@@ -192,7 +192,8 @@ class Receiver:
         SourceFailed
             None comes.
         """
-        watch = AudioWatch(self._monotonic(), source.found.received)
+        seconds = self._connection.timeline.seconds
+        watch = AudioWatch(self._monotonic(), source.found.received, seconds)
         while True:
             try:
                 async with asyncio.timeout(0.5):
@@ -206,13 +207,14 @@ class Receiver:
     def _arrived(self, seconds: float) -> None:
         connection, now = self._connection, self._monotonic()
         connection.arrived(now)
+        end = connection.timeline.end
         skipped = connection.timeline.arrived(seconds, now)
         self.figures.audio_seconds += seconds
         if not skipped:
             return
+        self._flush(end)
         if now - connection.paused > 2 * NO_AUDIO_SECONDS:
             raise failed("too-slow")
-        self._flush()
         self._miss(skipped)
 
     def _send_whole_chunks(self) -> None:
@@ -253,15 +255,22 @@ class Receiver:
             encode_chunk(samples, self.station.id, self._numbers.take(), captured_at)
         )
 
-    def _flush(self) -> None:
-        """Hand over what was heard and is no whole chunk."""
+    def _flush(self, end: float | None = None) -> None:
+        """Hand over what was heard and is no whole chunk.
+
+        Parameters
+        ----------
+        end
+            When that ended; by default with all that arrived.
+        """
         connection = self._connection
         if connection.timeline.anchor is None:
             return
         if not connection.joined:
             self._join(connection)
         connection.skip_overlap()
-        start = self._connection.start
+        end = connection.timeline.end if end is None else end
+        start = end - connection.cutter.samples / SAMPLE_RATE
         while (samples := connection.cutter.take(rest=True)) is not None:
             self._send(samples, start)
             start += len(samples) / SAMPLE_RATE

@@ -9,8 +9,9 @@ STALL_SECONDS: Final = 3.0
 #: No audio for so long, and the connection is given up.
 NO_AUDIO_SECONDS: Final = 7.0
 _FIRST_AUDIO_SECONDS: Final = 15.0
-#: Bytes that come and are no audio for so long: the codec changed, or it is garbage.
-_GARBAGE_SECONDS: Final = 2.5
+#: Bytes of so much audio, and at least so many, that are none after as long again: the codec
+#: changed, or it is garbage. A slow server's come in more time than we wait for audio.
+_GARBAGE_SECONDS: Final = 1.5
 _GARBAGE_BYTES: Final = 8192
 #: A decoder holds some bytes back: they are no garbage where no more come.
 _STILL_SECONDS: Final = 1.0
@@ -26,10 +27,14 @@ class AudioWatch:
         When that came, in seconds of a monotonic clock.
     received
         Bytes of the connection until then.
+    audio_seconds
+        Of audio that these were.
     """
 
     began: float
     received: int
+    audio_seconds: float = 0.0
+    _garbage: float = field(init=False)
     _before: int = field(init=False)
     _came: float = field(init=False)
     _fed: float = field(init=False)
@@ -37,6 +42,8 @@ class AudioWatch:
     def __post_init__(self) -> None:
         self._before = self.received
         self._came = self._fed = self.began
+        rate = self.received / self.audio_seconds if self.audio_seconds else 0.0
+        self._garbage = max(_GARBAGE_BYTES, _GARBAGE_SECONDS * rate)
 
     def is_stalled(self, playing: bool, received: int, now: float) -> bool:
         """Tell whether audio is overdue.
@@ -57,7 +64,7 @@ class AudioWatch:
         """
         if received > self.received:
             self.received, self._came = received, now
-        if received - self._before <= _GARBAGE_BYTES or now - self._came > _STILL_SECONDS:
+        if received - self._before <= self._garbage or now - self._came > _STILL_SECONDS:
             self._fed = now
         seconds = now - self.began
         if not playing:

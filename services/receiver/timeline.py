@@ -31,11 +31,13 @@ class Timeline:
     ----------
     anchor
         When the first sample sounded; ``None`` before audio came.
+    seconds
+        Of audio that arrived.
     """
 
     anchor: float | None = None
+    seconds: float = 0.0
     _first: float = 0.0
-    _seconds: float = 0.0
     _lags: deque[tuple[float, float]] = field(default_factory=deque)
 
     def arrived(self, seconds: float, now: float) -> float:
@@ -47,8 +49,8 @@ class Timeline:
         """
         if self.anchor is None:
             self.anchor = self._first = now
-        self._seconds += seconds
-        lag = now - self.anchor - self._seconds
+        self.seconds += seconds
+        lag = now - self.anchor - self.seconds
         if lag > 0 and self.settled(now):
             return self._watch(lag, now)
         most = _DRIFT * seconds if self.settled(now) else -lag
@@ -80,12 +82,12 @@ class Timeline:
         if self.settled(now):
             return max(0.0, self.end - now)
         rest = self._first + SETTLE_SECONDS - now
-        return rest if self._seconds >= LONGEST_BURST_SECONDS else 0.0
+        return rest if self.seconds >= LONGEST_BURST_SECONDS else 0.0
 
     @property
     def end(self) -> float:
         """When the audio that arrived ends."""
-        return (self.anchor or 0.0) + self._seconds
+        return (self.anchor or 0.0) + self.seconds
 
     def lag(self, now: float) -> float:
         """Tell how far what arrived is behind the time."""
