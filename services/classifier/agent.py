@@ -4,6 +4,7 @@ from schemas import SILENCE, SPEECH, GenrePrediction, GenreSegment
 from services.classifier.classifier import Classifier
 from services.classifier.model import Model
 from services.classifier.row_independence import rows_are_independent
+from services.kafka.chunk_ends import ChunkEnds
 from services.kafka.faust_app import create_app
 from services.kafka.groups import classifier_group
 from services.kafka.stream_worker import StreamWorker
@@ -27,6 +28,7 @@ def create_classifier(settings: Settings, model: Model, partitions: int) -> Stre
             now_seconds=settings.now_seconds,
             change_seconds=settings.change_seconds,
             music_only=settings.content if settings.content is not None else model.is_of_music,
+            unsent=ChunkEnds(settings, topics.chunks, partitions).unsent,
         ),
         app_id=group,
         source=topics.features,

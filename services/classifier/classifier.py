@@ -1,7 +1,7 @@
 """The classifier's core: JSON of feature vectors to predictions and segments."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from schemas import (
     FeatureVector,
     GenrePrediction,
     GenreSegment,
+    Place,
     decode_event,
     keyless_stream_id,
     to_milliseconds,
@@ -62,6 +63,8 @@ class Classifier:
         How much audio `now` is about, and for how much another label must lead to replace it.
     music_only
         Whether the labels are of music, so that what is no music has none.
+    unsent
+        Returns those of some places where no chunk is; origins are compared with it.
     """
 
     model: Model
@@ -71,6 +74,7 @@ class Classifier:
     now_seconds: float = 30.0
     change_seconds: float = 12.0
     music_only: bool = True
+    unsent: Callable[[Collection[Place]], Collection[Place]] = field(default=lambda _: ())
 
     service: str = "classifier"
     saved_type: type[Score] = Score
@@ -93,11 +97,27 @@ class Classifier:
 
     def advance_many(self, turns: Sequence[Turn[Score]]) -> list[list[list[ClassifierStep]]]:
         """Take in the messages of different streams, with one run of the model for all."""
-        readings = [[self._read(record) for record in turn.records] for turn in turns]
+        readings = self._of_chunks(
+            [[self._read(record) for record in turn.records] for turn in turns]
+        )
         answers = iter(self._run_model([reading for some in readings for reading in some]))
         return [
             list(self._fold(turn, some, answers))
             for turn, some in zip(turns, readings, strict=True)
+        ]
+
+    def _of_chunks(self, readings: list[list[Reading]]) -> list[list[Reading]]:
+        """Refuse vectors whose origin is no chunk: all that wait are asked for at once."""
+        origins = {r.origin for some in readings for r in some if isinstance(r, FeatureVector)}
+        unsent = self.unsent(origins) if origins else ()
+        if not unsent:
+            return readings
+        return [
+            [
+                _no_chunk(r.origin) if isinstance(r, FeatureVector) and r.origin in unsent else r
+                for r in some
+            ]
+            for some in readings
         ]
 
     def _fold(
@@ -252,6 +272,12 @@ class Classifier:
         if not np.isfinite(values).all():
             raise MessageError("the vector has values beyond float32: extract it again")
         return vector
+
+
+def _no_chunk(origin: Place) -> MessageError:
+    return MessageError(
+        f"the origin {origin} is no chunk of ours: it names another topic, or lies beyond its end"
+    )
 
 
 def _check_counts(vector: FeatureVector) -> None:

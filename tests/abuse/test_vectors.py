@@ -1,6 +1,7 @@
 """Feature vectors that no extractor made."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,12 @@ def _far(**place: Any) -> dict[str, Any]:
     return {"origin": {"topic": "audio.chunks", "partition": 0, "offset": 0} | place}
 
 
+def _of(prefix: str, message: Message) -> Message:
+    """Let a vector name the chunk topic of the system."""
+    own = f'"topic": "{prefix}audio.chunks"'.encode()
+    return replace(message, value=(message.value or b"").replace(b'"topic": "audio.chunks"', own))
+
+
 REFUSED: dict[str, Message] = {
     "nan": _vector("nan", values=[float("nan")] * _WIDTH),
     "infinite": _vector("infinite", values=[float("inf")] * _WIDTH),
@@ -48,6 +55,9 @@ REFUSED: dict[str, Message] = {
     "missing": _vector("missing", missing_chunks=2**63 - 1),
     "offset": _vector("offset", **_far(offset=9 * 10**18)),
     "partition": _vector("partition", **_far(partition=_FAR)),
+    "ahead": _vector("ahead", **_far(offset=10**6)),
+    "elsewhere": _vector("elsewhere", **_far(topic="payroll")),
+    "no partition": _vector("no partition", **_far(partition=64)),
     "bigger": _vector("bigger", window_index=10**400),
     "negative": _vector("negative", start_seconds=-1.0),
     "calendar": _vector("calendar", heard_at="2026-02-31T00:00:00.000Z"),
@@ -65,11 +75,11 @@ EXTREME = {"start_seconds": 1e308, "end_seconds": 1.7e308, "level_dbfs": -1e308}
 
 def test_forged_vectors(workers: Workers) -> None:
     async def case(beside: Beside) -> None:
-        refused = [
-            Message(m.value, m.key, m.headers, m.topic, partition=0) for m in REFUSED.values()
-        ]
-        places = await beside.send(refused)
-        await beside.send([_vector(stream_id, **EXTREME) for stream_id in TAKEN])
+        refused = [replace(message, partition=0) for message in REFUSED.values()]
+        prefix = beside.settings.topic_prefix
+        await beside.send([Message(b"no audio", b"first", partition=0)] * 2)  # origins of the taken
+        places = await beside.send([_of(prefix, message) for message in refused])
+        await beside.send([_of(prefix, _vector(name, **EXTREME)) for name in TAKEN])
         await beside.until(
             lambda: (
                 beside.answered(places, "audio.features")

@@ -12,7 +12,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from schemas import header
+from features import feature_set
+from schemas import FeatureVector, Place, encode_event, header
+from services.kafka.topics import Topics
 from services.settings import Settings
 from tests.abuse import batches as bombs
 from tests.abuse.batches import Many
@@ -206,6 +208,34 @@ def test_vectors_that_do_not_fit_are_dead_lettered_by_the_classifier(system: Set
         letter = collected.dead_letters[key][0]
         assert (letter.value or b"") == value
         assert header(letter.headers, "dead_letter_service") == "classifier"
+
+
+def test_a_forged_origin_silences_no_stream(system: Settings) -> None:
+    """Whoever may write feature vectors, names a chunk that nobody has sent."""
+    chunks, good = Topics(system.topic_prefix).chunks, "not silenced"
+    width = len(feature_set("musicnn-200").names)
+    forged = [
+        FeatureVector(
+            event_id=f"forged {n}",
+            stream_id=good,
+            origin=origin,
+            feature_set="musicnn-200",
+            window_index=0,
+            start_seconds=0.0,
+            end_seconds=3.0,
+            level_dbfs=-20.0,
+            values=(0.5,) * width,
+        )
+        for n, origin in enumerate((Place(chunks, 0, 10**6), Place("payroll", 0, 0)))
+    ]
+    vectors = [Message(encode_event(v), good.encode(), topic="audio.features") for v in forged]
+    collected = run(
+        system,
+        [*vectors, *pcm_stream(good, music(7.0), SAMPLE_RATE)],
+        lambda c: bool(c.final(good)) and len(c.reasons(good.encode())) == len(forged),
+    )
+    assert collected.reasons(good.encode()) == ["invalid-message"] * len(forged)
+    assert [p.window_index for p in collected.predictions[good]] == [0, 1, 2]
 
 
 def test_what_costs_more_than_it_should_stops_nothing(system: Settings) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from dataclasses import replace
 
 import msgspec
@@ -156,3 +157,23 @@ def test_what_waits_together_gives_what_it_gives_one_by_one(
         for record, steps in zip(records, found, strict=True):
             assert repr(steps) == repr(CLASSIFIER.advance(score, record))
             score = steps[0].saved or score
+
+
+def test_an_origin_that_is_no_chunk_is_refused_and_silences_nothing() -> None:
+    """The core asks once for all that waits, and goes on with the true windows of that stream."""
+    asked: list[set[Place]] = []
+
+    def unsent(places: Collection[Place]) -> set[Place]:
+        asked.append(set(places))
+        return {place for place in places if place.offset >= 9}
+
+    core = replace(CLASSIFIER, unsent=unsent)
+    vectors = [a_vector(0, start=10**6), a_vector(0), a_vector(1)]
+    records = [a_record(encode_event(vector), n) for n, vector in enumerate(vectors)]
+    ((forged,), (first,), (second,)) = core.advance_many([Turn(None, records)])[0]
+    assert asked == [{Place("t", 0, 0), Place("t", 0, 10**6)}]
+    (letter,) = forged.dead_letters
+    assert "t[0]@1000000" in str(letter.error)
+    assert not forged.events
+    assert forged.released == (0,)
+    assert [bool(step.events) for step in (first, second)] == [True, True]

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import Crew
 from tests.faults.load import MODEL
 from tests.faults.memory import MemoryWatch
-from tests.faults.mutations import Fuzzer, endings
+from tests.faults.mutations import MOST_ORIGINS, Fuzzer, endings
 from tests.faults.oracle import Fold, origin_of, to_record
 
 #: Part of the messages that come before memory is judged: code is loaded, buffers reach their size.
@@ -144,6 +144,8 @@ async def _watched(
 
 async def _send_all(settings: Settings, report: Report, progress: "_Progress") -> None:
     source = Fuzzer(report.seed).messages(report.messages)
+    # The origins that vectors name are chunks before the first vector comes.
+    await progress.send(settings, [Message(b"", b"origin", partition=0)] * MOST_ORIGINS)
     warm_up = min(round(_WARM_UP * report.messages), _LARGEST_WARM_UP)
     await progress.send(settings, [*islice(source, warm_up), *endings()])
     await progress.until_waiting(0)
@@ -157,6 +159,14 @@ async def _send_all(settings: Settings, report: Report, progress: "_Progress") -
         await progress.until_waiting(_MOST_WAITING)
     await progress.send(settings, endings())
     await progress.until_waiting(0)
+
+
+def _of_our_chunks(settings: Settings, message: Message) -> Message:
+    """Let a vector name the chunk topic of this run."""
+    if message.topic != "audio.features" or not message.value:
+        return message
+    own = f'"topic":"{Topics(settings.topic_prefix).chunks}"'.encode()
+    return replace(message, value=message.value.replace(b'"topic":"audio.chunks"', own))
 
 
 async def _send_bomb(settings: Settings, rng: random.Random) -> None:
@@ -184,7 +194,7 @@ class _Progress:
     async def send(
         self, settings: Settings, messages: Iterable[Message], codec: str | None = None
     ) -> None:
-        messages = list(messages)
+        messages = [_of_our_chunks(settings, message) for message in messages]
         await send(settings, messages, codec, linger_ms=100)
         self._sent += len(messages)
 
@@ -213,9 +223,18 @@ async def _compare(settings: Settings, report: Report) -> None:
     topics = Topics(settings.topic_prefix)
     model = load_model(settings.model_path)
     recipe = create_recipe(settings, (model.metadata.feature_set,))
+    async with reading(settings, [topics.chunks]) as reader:
+        held = await reader.offsets()
+    ends = {(tp.topic, tp.partition): span.stop for tp, span in held.items()}
     cores: dict[str, Core[Any, Any, Any]] = {
         topics.chunks: Extractor(recipe),
-        topics.features: Classifier(model, settings.silence_dbfs),
+        topics.features: Classifier(
+            model,
+            settings.silence_dbfs,
+            unsent=lambda places: {
+                p for p in places if p.offset >= ends.get((p.topic, p.partition), 0)
+            },
+        ),
     }
     outputs: dict[type[Event], str] = {
         FeatureVector: topics.features,

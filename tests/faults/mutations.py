@@ -57,6 +57,8 @@ _EXTREMES: Final[tuple[object, ...]] = (
     *(-1, 0, 2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 10**30),
     *(1e-320, 1e12, 1e308, -1e308),
 )
+#: Vectors name one of so many first chunks of a partition, or none.
+MOST_ORIGINS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,11 @@ def _vector() -> bytes:
 def _mutated_json(rng: random.Random) -> Message:
     document = msgspec.json.decode(_vector(), type=dict[str, object])
     document["window_index"] = rng.choice((0, 1, 2, 7))
-    document["origin"] = {"topic": "audio.chunks", "partition": 0, "offset": rng.randrange(5)}
+    document["origin"] = {
+        "topic": "audio.chunks",
+        "partition": 0,
+        "offset": rng.randrange(MOST_ORIGINS),
+    }
     document["final"] = rng.random() < 0.2
     fields = list(document)
     for _ in range(rng.randint(1, 3)):
