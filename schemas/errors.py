@@ -27,10 +27,11 @@ class GenrestreamError(Exception):
     """Base of all errors that genrestream raises on purpose.
 
     The text names the offending value, the limit and the remedy; ``code`` is stable and made for
-    machines.
+    machines. Where the text ``says_all``, logs have no traceback.
     """
 
     code: ClassVar[str] = "error"
+    says_all: ClassVar[bool] = False
 
 
 class InputError(GenrestreamError):

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Final
 
 import faust
@@ -22,12 +21,12 @@ from services.extractor.agent import create_extractor, create_recipe
 from services.extractor.state import Recipe
 from services.kafka.group_lag import LagReader
 from services.kafka.groups import changelog, classifier_group, extractor_group
+from services.kafka.rights import require_rights
 from services.kafka.stream_worker import StreamWorker
 from services.kafka.topics import (
     Topics,
     check_equal_partitions,
     create_changelog,
-    require_topics,
 )
 from services.kafka.watch import SILENCE_SECONDS, Watch
 from services.observing.liveness import Health
@@ -36,11 +35,6 @@ from services.settings import Settings
 
 #: Python's 5 ms are longer than most of what a thread does here before others may go on.
 _SWITCH_SECONDS: Final = 0.0005
-#: By the topic that a worker reads: those that it cannot do without.
-_TOPICS: Final = {
-    "chunks": ("chunks", "features", "dead_letters"),
-    "features": ("chunks", "features", "predictions", "segments", "dead_letters"),
-}
 
 
 def run_extractor(settings: Settings, ending: Ending) -> None:
@@ -49,8 +43,8 @@ def run_extractor(settings: Settings, ending: Ending) -> None:
     Raises
     ------
     GenrestreamError
-        Something that it needs is missing: a broker, the topics, the model that names its set,
-        the network of a feature set.
+        Something that it needs is missing: a broker, the topics, a right, the model that names its
+        set, the network of a feature set.
     SystemExit
         At the end; 0 after SIGTERM or Ctrl-C.
     """
@@ -60,20 +54,32 @@ def run_extractor(settings: Settings, ending: Ending) -> None:
         feature_set.check()
     if recipe.content:
         check_content()
+    partitions = _prepare(settings, "extractor", changelog(extractor_group(settings), "extractor"))
     warm = threading.Event()
     threading.Thread(target=_warm_up, args=(recipe, warm), daemon=True).start()
-    states = changelog(extractor_group(settings), "extractor")
-    create = partial(create_extractor, settings, recipe)
-    _run(settings, "chunks", states, create, warm.is_set, ending)
+    _run(settings, create_extractor(settings, recipe, partitions), partitions, warm.is_set, ending)
 
 
 def run_classifier(settings: Settings, ending: Ending) -> None:
     """Run a classifier until a signal; raises as `run_extractor` does."""
-    model = load_model(settings.model_path)
+    model = load_model(settings.model_path)  # which runs it: it is warm
     require_feature_set(model, settings.feature_sets)
-    create = partial(create_classifier, settings, model)
-    states = changelog(classifier_group(settings, model.metadata.name), "classifier")
-    _run(settings, "features", states, create, lambda: True, ending)  # loading a model runs it
+    name = model.metadata.name
+    states = changelog(classifier_group(settings, name), "classifier")
+    partitions = _prepare(settings, "classifier", states, name)
+    worker = create_classifier(settings, model, partitions)
+    _run(settings, worker, partitions, lambda: True, ending)
+
+
+def _prepare(settings: Settings, service: str, states: str, model: str = "") -> int:
+    """Check topics and rights, and create the changelog; return the number of partitions."""
+    topics = Topics(settings.topic_prefix)
+    partitions = asyncio.run(require_rights(settings, service, model))
+    check_equal_partitions(topics, partitions)
+    count = partitions[topics.chunks]
+    asyncio.run(create_changelog(settings, states, count))
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
+    return count
 
 
 def _warm_up(recipe: Recipe, done: threading.Event) -> None:
@@ -111,24 +117,15 @@ def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
 
 def _run(
     settings: Settings,
-    source: str,
-    states: str,
-    create: Callable[[int], StreamWorker],
+    stream_worker: StreamWorker,
+    partitions: int,
     is_warm: Callable[[], bool],
     ending: Ending,
 ) -> None:
-    topics = Topics(settings.topic_prefix)
-    needed = [getattr(topics, name) for name in _TOPICS[source]]
-    partitions = asyncio.run(require_topics(settings, needed))
-    check_equal_partitions(topics, partitions)
-    count = partitions[getattr(topics, source)]
-    asyncio.run(create_changelog(settings, states, count))
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # faust makes its loops by it
     sys.setswitchinterval(_SWITCH_SECONDS)
-    stream_worker = create(count)
     stream_worker.app.when_failed(ending.fail)
     if settings.http_port:
-        _watch(stream_worker, settings, count, is_warm).start(settings)
+        _watch(stream_worker, settings, partitions, is_warm).start(settings)
     worker = PunctualWorker(
         stream_worker.app,
         loglevel=settings.log_level,

@@ -14,7 +14,8 @@ from schemas.errors import GenrestreamError, SettingsError
 from schemas.onnx_files import read_metadata
 from services.kafka.group_lag import LagReader, PartitionLag, read_once
 from services.kafka.groups import classifier_group, extractor_group
-from services.kafka.topics import Topics, require_topics
+from services.kafka.rights import require_rights
+from services.kafka.topics import Topics
 from services.kafka.watch import build_info, group_lag
 from services.observing.http_port import Answer, serve
 from services.observing.logs import log_configuration
@@ -64,7 +65,7 @@ async def _readers(settings: Settings) -> list[LagReader]:
         extractor_group(settings): topics.chunks,
         classifier_group(settings, model): topics.features,
     }
-    partitions = await require_topics(settings, groups.values())
+    partitions = await require_rights(settings, "lag", model)
     return [LagReader(settings, group, topic, partitions[topic]) for group, topic in groups.items()]
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from features.formats.ffmpeg import ffmpeg_path
 from schemas.errors import SettingsError
+from services.kafka.rights import require_rights
 from services.kafka.security import explain_refusal
-from services.kafka.topics import Topics, require_topics
 from services.observing.http_port import Answer, serve
 from services.observing.logs import log_configuration
 from services.receiver.agent import Agent
@@ -32,7 +32,7 @@ async def run_receiver(settings: Settings) -> None:
     logging.config.dictConfig(log_configuration(settings.log_level, settings.log_format))
     if ffmpeg_path() is None:
         raise SettingsError(str(reason("no-ffmpeg")))
-    await require_topics(settings, Topics(settings.topic_prefix).all)
+    await require_rights(settings, "receiver")
     metrics = StationMetrics()
     agent = Agent(settings, metrics)
     if settings.http_port:
@@ -42,7 +42,7 @@ async def run_receiver(settings: Settings) -> None:
     try:
         await running
     except KafkaError as error:
-        raise await explain_refusal(settings) from error
+        raise await explain_refusal(settings, error) from error
     finally:
         running.cancel()
         await asyncio.wait([running], timeout=_STOP_SECONDS)

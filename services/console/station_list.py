@@ -58,7 +58,7 @@ async def remove(settings: Settings, station_ids: Sequence[str]) -> None:
 
 async def _write(settings: Settings, stations: Iterable[Station], gone: Iterable[str]) -> None:
     topic = Topics(settings.topic_prefix).stations
-    await require_topics(settings, [topic])
+    await require_topics(settings, [topic], "write")
     async with chunk_producer(settings) as producer:
         for station in stations:
             await _send(producer, topic, station.id, encode_event(station))

@@ -22,7 +22,7 @@ from services.kafka.topics import (
     Topics,
     admin_client,
     count_partitions,
-    create_replay_topic,
+    create_notes,
 )
 from services.settings import Settings
 
@@ -181,7 +181,7 @@ async def replay(
     DeliveryError
         The broker does not take one. Those before it are sent and noted.
     """
-    await create_replay_topic(settings)
+    await create_notes(settings, Topics(settings.topic_prefix).replays)
     wanted = {letter.place for letter in letters}
     topic = Topics(settings.topic_prefix).dead_letters
     async with (

@@ -119,7 +119,7 @@ class Feed:
     async def _read(self) -> None:
         names = Topics(self.settings.topic_prefix)
         roles = {getattr(names, role): role for role in _ROLES}
-        counts = await require_topics(self.settings, list(roles))
+        counts = await require_topics(self.settings, list(roles), "read")
         consumer = AIOKafkaConsumer(
             **client_options(self.settings),
             enable_auto_commit=False,

@@ -24,6 +24,7 @@ from services.gateway.replay import Replay
 from services.gateway.state import Gateway
 from services.gateway.tokens import TokenCheck
 from services.kafka.clients import chunk_producer
+from services.kafka.rights import require_rights
 from services.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -165,6 +166,7 @@ async def serve(gateway: Gateway) -> None:
         The port cannot be bound.
     """
     settings = gateway.settings
+    await require_rights(settings, "gateway")
     async with chunk_producer(settings) as producer:
         gateway.producer = producer
         server = Server(_configuration(gateway), gateway.hub)

@@ -30,7 +30,7 @@ async def chunk_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     BrokerError
         No broker answers, or the topic does not exist.
     """
-    await require_topics(settings, [Topics(settings.topic_prefix).chunks])
+    await require_topics(settings, [Topics(settings.topic_prefix).chunks], "write")
     producer = AIOKafkaProducer(
         **client_options(settings),
         max_request_size=_MAX_REQUEST_BYTES,
@@ -78,7 +78,7 @@ class TopicReader:
         BrokerError
             No broker answers, or a topic does not exist.
         """
-        counts = await require_topics(self._settings, self._topics)
+        counts = await require_topics(self._settings, self._topics, "read")
         tolerate_batches()
         consumer = self._consumer = AIOKafkaConsumer(
             **client_options(self._settings),

@@ -79,7 +79,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "autodiscover": False,
         "web_enabled": False,
         "topic_disable_leader": True,
-        "topic_allow_declare": True,
+        "topic_allow_declare": False,  # a worker makes its changelog itself, if it is missing
         "topic_replication_factor": settings.replication_factor,
         "table_standby_replicas": 0,
         "consumer_auto_offset_reset": "earliest",

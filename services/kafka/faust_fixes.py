@@ -51,6 +51,7 @@ from services.kafka.aiokafka_fixes import let_others_go_first, tolerate_batches
 from services.kafka.errors import StateError
 from services.kafka.faust_log import FaustLog, Read
 from services.kafka.latest_table import LatestTable, readable
+from services.kafka.security import naming_lost_rights
 from services.kafka.sending import send
 from services.kafka.tansu_fixes import adapt_waits
 from services.processing.log import Message as Outgoing
@@ -271,7 +272,8 @@ class CarefulConsumer(Consumer):
             return {}
         if all(map(self._is_changelog_tp, active_partitions)):
             timeout = _CHANGELOG_SECONDS
-        return await super()._getmany(frozenset(active_partitions), timeout)  # type: ignore[arg-type]
+        with naming_lost_rights():
+            return await super()._getmany(frozenset(active_partitions), timeout)  # type: ignore[arg-type]
 
     async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:
         seeks = self._seeks

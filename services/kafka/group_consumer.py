@@ -13,9 +13,10 @@ from schemas import Place, dead_letter_headers
 from schemas.errors import InputError, MessageError
 from services.kafka.aiokafka_fixes import tolerate_batches
 from services.kafka.errors import DeliveryError
+from services.kafka.rights import require_rights
 from services.kafka.security import client_options, explain_refusal
 from services.kafka.tansu_fixes import adapt_waits
-from services.kafka.topics import Topics, require_topics
+from services.kafka.topics import Topics
 from services.settings import FETCH_WAIT_MS, MAX_MESSAGE_BYTES, Settings
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ async def group_consumer(
         No broker answers, or a topic does not exist.
     """
     names = Topics(settings.topic_prefix)
-    await require_topics(settings, [*topics, names.dead_letters])
+    await require_rights(settings, service)
     tolerate_batches()
     options: dict[str, Any] = client_options(settings)
     consumer = AIOKafkaConsumer(
@@ -147,7 +148,7 @@ async def group_consumer(
         await producer.start()
         yield GroupConsumer(consumer, producer, names, service)
     except KafkaError as error:
-        raise await explain_refusal(settings) from error
+        raise await explain_refusal(settings, error) from error
     finally:
         await producer.stop()
         await consumer.stop()

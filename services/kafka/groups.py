@@ -28,6 +28,11 @@ def changelog(group: str, service: str) -> str:
     return f"{group}-{state_table(service)}-changelog"
 
 
+def receiver_group(settings: Settings) -> str:
+    """Return the name of the receivers' group."""
+    return f"{settings.topic_prefix}genrestream-receiver"
+
+
 def recorder_group(settings: Settings) -> str:
     """Return the name of the recorders' group."""
     return f"{settings.topic_prefix}genrestream-recorder"

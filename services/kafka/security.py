@@ -7,20 +7,24 @@ own and names the setting that is wrong.
 import asyncio
 import logging
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
     SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.errors import SettingsError
-from services.kafka.errors import BrokerError
+from services.kafka.errors import BrokerError, RightsError
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,13 +116,40 @@ def _warn_of_plaintext() -> None:
     )
 
 
-async def explain_refusal(settings: Settings) -> BrokerError:
-    """Find out why no client connects.
+def lost_right(error: BaseException) -> RightsError | None:
+    """Return the error for a right that was taken away; ``None`` where it is another fault."""
+    kinds = {TopicAuthorizationFailedError: "topic", GroupAuthorizationFailedError: "group"}
+    kind = kinds.get(type(error))
+    if kind is None:
+        return None
+    names = error.args[0] if error.args else "?"
+    name = names if isinstance(names, str) else ", ".join(sorted(names))
+    return RightsError(
+        f"the brokers no longer let this user use the {kind} {name}: give it the rights that the "
+        "table in docs/security.md lists"
+    )
+
+
+@contextmanager
+def naming_lost_rights() -> Iterator[None]:
+    """Raise `RightsError` in place of what a client raises where a right was taken away."""
+    try:
+        yield
+    except KafkaError as error:
+        if lost := lost_right(error):
+            raise lost from error
+        raise
+
+
+async def explain_refusal(settings: Settings, error: BaseException | None = None) -> BrokerError:
+    """Find out why no client connects, or why one was refused by this error.
 
     Returns
     -------
     An error of one line that names the address and the setting to look at, and holds no secret.
     """
+    if error is not None and (lost := lost_right(error)):
+        return lost
     errors = []
     for server in settings.brokers.split(","):
         host, _, port = server.strip().rpartition(":")

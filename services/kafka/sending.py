@@ -14,6 +14,7 @@ from aiokafka.errors import (
 )
 from faust.exceptions import ProducerSendError
 
+from services.kafka.security import lost_right
 from services.processing.errors import DeliveryError, RefusedBySize
 from services.processing.log import Message
 
@@ -34,9 +35,12 @@ async def send(producer: Any, message: Message) -> Awaitable[object]:
             message.headers,
         )
     except ProducerSendError as error:
-        if not isinstance(error.__cause__, _BY_SIZE):
+        cause = error.__cause__
+        if cause and (lost := lost_right(cause)):
+            raise lost from cause
+        if not isinstance(cause, _BY_SIZE):
             raise
-        sent = _failed(error.__cause__)
+        sent = _failed(cause)
     return _Sent(sent, message.topic)
 
 
@@ -66,6 +70,8 @@ class _Sent(Awaitable[object]):
         try:
             return (yield from self._sent.__await__())
         except KafkaError as error:
+            if lost := lost_right(error):
+                raise lost from error
             if isinstance(error, InvalidTimestampError):
                 raise DeliveryError(_wrong_clock(self._topic)) from error
             if isinstance(error, _BY_SIZE):

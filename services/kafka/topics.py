@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NodeNotReadyError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
-from services.kafka.errors import BrokerError
+from services.kafka.authorized import Allowed, Right, topics_allowed
+from services.kafka.errors import BrokerError, RightsError
 from services.kafka.groups import changelogs
 from services.kafka.security import client_options, explain_refusal
 from services.settings import MAX_MESSAGE_BYTES, Settings
@@ -165,7 +172,7 @@ async def create_changelog(settings: Settings, name: str, partitions: int) -> No
                 settings.replication_factor,
                 topic_configs={**_configs(name, settings), "cleanup.policy": "compact"},
             )
-            _check_created(await admin.create_topics([topic]))
+            _check_created(settings, await admin.create_topics([topic]))
         count = (await _known_partitions(admin, [name]))[name]
     if count != partitions:
         raise BrokerError(
@@ -188,20 +195,19 @@ async def _known_partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) ->
     return counts
 
 
-async def create_replay_topic(settings: Settings) -> None:
-    """Create the topic that notes which dead letters were sent back, if it does not exist.
+async def create_notes(settings: Settings, name: str) -> None:
+    """Create a compacted topic, if it does not exist: one partition, so that it has one order.
 
     Raises
     ------
     BrokerError
         No broker answers, or it refuses.
     """
-    name = Topics(settings.topic_prefix).replays
     async with admin_client(settings) as admin:
         if name not in await admin.list_topics():
             configs = {"cleanup.policy": "compact"}
             topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
-            _check_created(await admin.create_topics([topic]))
+            _check_created(settings, await admin.create_topics([topic]))
 
 
 def check_equal_partitions(topics: Topics, partitions: Mapping[str, int]) -> None:
@@ -232,12 +238,14 @@ async def _create(admin: AIOKafkaAdminClient, names: Iterable[str], settings: Se
             for name in names
         ]
     )
-    _check_created(response)
+    _check_created(settings, response)
 
 
-def _check_created(response: Any) -> None:
+def _check_created(settings: Settings, response: Any) -> None:
     for name, code, *detail in response.topic_errors:
         error = for_code(code)
+        if error is TopicAuthorizationFailedError:
+            raise refusal(settings, [f"create topic {name}"])
         if code and error is not TopicAlreadyExistsError:
             reason = (detail[0] if detail else None) or error.__name__
             raise BrokerError(f"topic {name} cannot be created: {reason}")
@@ -265,8 +273,10 @@ async def count_partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> 
     return {name: counts.get(name, 0) for name in names}
 
 
-async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, int]:
-    """Check that topics exist.
+async def require_topics(
+    settings: Settings, names: Iterable[str], *rights: Right
+) -> dict[str, int]:
+    """Check that topics exist, and that we have these rights to them.
 
     Returns
     -------
@@ -275,13 +285,50 @@ async def require_topics(settings: Settings, names: Iterable[str]) -> dict[str, 
     Raises
     ------
     BrokerError
-        One does not, or no broker answers.
+        One does not, or we have not, or no broker answers.
     """
+    needed = dict.fromkeys(names, rights or ("describe",))
     async with admin_client(settings) as admin:
-        partitions = await count_partitions(admin, names)
-    for name, count in partitions.items():
-        if not count:
+        allowed = await topics_allowed(admin, needed)
+    if lacks := lacking("topic", needed, allowed):
+        raise refusal(settings, lacks)
+    check_exist(settings, allowed)
+    return {name: found.partitions for name, found in allowed.items()}
+
+
+def check_exist(settings: Settings, topics: Mapping[str, Allowed]) -> None:
+    """Refuse topics that do not exist.
+
+    Raises
+    ------
+    BrokerError
+        With the name of the first one.
+    """
+    for name, found in topics.items():
+        if not found.partitions:
             raise BrokerError(
                 f"topic {name} does not exist at {settings.brokers}: run genrestream topics create"
             )
-    return partitions
+
+
+def lacking(
+    kind: str, needed: Mapping[str, Iterable[Right]], allowed: Mapping[str, Allowed]
+) -> list[str]:
+    """Say which rights are missing, such as ``write topic audio.features``.
+
+    Whether something can be created shows when it has to be.
+    """
+    return [
+        f"{right} {kind} {name}"
+        for name, rights in needed.items()
+        for right in allowed[name].lacks(right for right in rights if right != "create")
+    ]
+
+
+def refusal(settings: Settings, lacks: Iterable[str]) -> RightsError:
+    """Return the error that names the rights that are missing."""
+    who = f"the user {settings.sasl_username}" if settings.uses_sasl else "this client"
+    return RightsError(
+        f"{who} may not {', nor '.join(lacks)} at {settings.brokers}: give it what the table in "
+        "docs/security.md lists"
+    )

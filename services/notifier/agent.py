@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka.admin import NewTopic
-
 from schemas.errors import InputError, SettingsError
 from services.kafka.clients import TopicReader, reading
 from services.kafka.group_consumer import Batch, GroupConsumer, group_consumer
 from services.kafka.groups import notifier_group
-from services.kafka.topics import Topics, admin_client
+from services.kafka.rights import require_rights
+from services.kafka.topics import Topics, create_notes
 from services.notifier.deciding import Notification
 from services.notifier.deciding_batch import Decider
 from services.notifier.delivery import Refused, Unreachable, deliver
@@ -123,7 +122,8 @@ async def notify(settings: Settings) -> None:
         raise SettingsError("GENRESTREAM_RULES is not set: name a file of rules")
     rules = load_rules(settings.rules)
     topics, metrics = Topics(settings.topic_prefix), NotifierMetrics()
-    await create_memory(settings, topics.notified)
+    await require_rights(settings, "notifier")
+    await create_notes(settings, topics.notified)
     state = ServiceState(settings.stall_seconds)
     metrics.service.serve(settings, state)
     kinds = kinds_of_topics(topics)
@@ -186,15 +186,6 @@ async def _reload(settings: Settings, topics: Topics, decider: Decider, outbox: 
 async def _remembered(settings: Settings, topics: Topics) -> Remembered:
     async with reading(settings, [topics.notified], from_beginning=True) as reader:
         return replay([((r.key or b"").decode(), r.value) async for r in reader.messages_so_far()])
-
-
-async def create_memory(settings: Settings, name: str) -> None:
-    """Create the compacted topic, if it does not exist: one partition, so that it has one order."""
-    async with admin_client(settings) as admin:
-        if name not in await admin.list_topics():
-            configs = {"cleanup.policy": "compact"}
-            topic = NewTopic(name, 1, settings.replication_factor, topic_configs=configs)
-            await admin.create_topics([topic])
 
 
 async def send_test(channels: dict[str, Channel], notification: Notification) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from schemas.errors import GenrestreamError
+
 LogFormat = Literal["auto", "human", "json"]
 
 _FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -28,7 +30,18 @@ _STREAMING: Final = (
 _CHATTY: Final = ("numba", "aiokafka.conn", "alembic")
 
 
-class JsonFormatter(logging.Formatter):
+class HumanFormatter(logging.Formatter):
+    """A line, and a traceback where the text of an error does not say all."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return a traceback, or the text of an error that says all."""
+        error = ei[1]
+        if isinstance(error, GenrestreamError) and error.says_all:
+            return str(error)
+        return super().formatException(ei)
+
+
+class JsonFormatter(HumanFormatter):
     """One JSON object a line: timestamp, level, logger, message, and those of `FIELDS` it has."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -62,7 +75,10 @@ def log_configuration(level: str, log_format: LogFormat = "auto") -> dict[str, A
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"human": {"format": _FORMAT}, "json": {"()": JsonFormatter}},
+        "formatters": {
+            "human": {"()": HumanFormatter, "fmt": _FORMAT},
+            "json": {"()": JsonFormatter},
+        },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic
 
 from schemas import Event, Place, encode_event, encode_event_headers
 from schemas.echo import echo
-from schemas.errors import MessageTooLarge
+from schemas.errors import GenrestreamError, MessageTooLarge
 from services.processing.core import Core, Output, Outputs, Saved, State
 from services.processing.delivery import Delivery
 from services.processing.errors import DeliveryError, RefusedBySize
@@ -189,6 +189,9 @@ async def ending(log: Log, service: str, delivery: Awaitable[None]) -> None:
     try:
         await delivery
     except Exception as error:
+        if isinstance(error, GenrestreamError) and error.says_all:
+            await log.crash(error)
+            raise
         reason = f"the broker did not take a message of the {service}: {error!r}"
         await log.crash(DeliveryError(reason))
         raise

@@ -24,6 +24,7 @@ from schemas import (
     to_milliseconds,
 )
 from schemas.errors import MessageError
+from services.kafka.groups import receiver_group
 from services.kafka.security import client_options
 from services.kafka.tansu_fixes import adapt_waits
 from services.kafka.topics import Topics
@@ -41,11 +42,6 @@ _log = logging.getLogger(__name__)
 _DRAIN_SECONDS: Final = 2.0
 _POLL_MS: Final = 500
 _OBSERVE_SECONDS: Final = 1.0
-
-
-def receiver_group(settings: Settings) -> str:
-    """Return the name of the receivers' group."""
-    return f"{settings.topic_prefix}genrestream-receiver"
 
 
 def _commands(settings: Settings) -> frozenset[tuple[str, str]]:

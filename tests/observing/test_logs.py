@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from schemas import Place
+from schemas.errors import GenrestreamError
 from services.observing.logs import JsonFormatter, log_configuration
 from services.processing.log_fields import message_fields
 from services.processing.records import Record
@@ -72,3 +73,22 @@ def test_what_json_cannot_say_is_written_all_the_same() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (b"\xff",), None)
     record.stream = object()
     assert json.loads(JsonFormatter().format(record))["stream"].startswith("<object")
+
+
+@pytest.mark.parametrize("log_format", ["json", "human"])
+def test_an_error_that_says_all_has_no_traceback(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    class Plain(GenrestreamError):
+        says_all = True
+
+    _logged(capsys, log_format)
+    for error in (Plain("the user lag may not"), GenrestreamError("unforeseen")):
+        try:
+            raise error from ValueError("its cause")
+        except GenrestreamError:
+            logging.getLogger("tests.logs").exception("cannot go on")
+    said, unforeseen = capsys.readouterr().err.split("unforeseen", 1)[0].split("cannot go on")[1:]
+    assert "the user lag may not" in said
+    assert "Traceback" not in said
+    assert "Traceback" in unforeseen
