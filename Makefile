@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-abuse test-endurance lint format schemas formats study models bench test-kafka test-faults \
+.PHONY: help demo up test test-abuse test-endurance lint format schemas formats rights study models bench test-kafka test-faults \
 	test-radio test-stations test-page test-history fuzz fuzz-decode test-machine soak test-compose picture clean
 
 help: ## List the targets
@@ -109,6 +109,9 @@ format: $(VENV)/.dev ## Format the code
 
 schemas: $(VENV)/.dev ## Write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m schemas.generate
+
+rights: $(VENV)/.dev ## Write deploy/secure/rights.txt and its table in docs/security.md anew
+	$(BIN)/python -m services.kafka.generate_rights
 
 formats: $(VENV)/.dev ## Write docs/formats.md anew from the table of formats
 	$(BIN)/python -m features.generate_formats

@@ -1,4 +1,4 @@
-"""compose.secure.yaml: TLS and SASL end to end; a wrong password and plaintext are refused."""
+"""compose.secure.yaml: TLS, SASL and rights end to end; who is not let in is told why."""
 
 import json
 from collections.abc import Iterator
@@ -15,13 +15,17 @@ from tests.compose.stack import Stack, running_stack
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a stack that lives for a test
+OWN = "a-password-of-its-own"
 WRONG = "wrong-horse"
 
 
 @pytest.fixture(scope="module")
 def secure(_engine: None) -> Iterator[Stack]:
     with running_stack(
-        "genrestream-secure-test", "compose.secure.yaml", KAFKA_SASL_PASSWORD=PASSWORD
+        *("genrestream-secure-test", "compose.secure.yaml"),
+        KAFKA_SASL_PASSWORD=PASSWORD,
+        KAFKA_PASSWORD_EXTRACTOR=OWN,
+        NEW_PASSWORD=OWN,
     ) as stack:
         yield stack
 
@@ -33,7 +37,7 @@ def client(secure: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {
         "KAFKA_BOOTSTRAP_SERVERS": secure.brokers,
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-        "KAFKA_SASL_USERNAME": "genrestream",
+        "KAFKA_SASL_USERNAME": "operator",
         "KAFKA_SASL_PASSWORD": PASSWORD,
         "KAFKA_SSL_CAFILE": str(authority),
     }
@@ -48,6 +52,35 @@ def test_audio_in_labels_out(secure: Stack, client: dict[str, str], tmp_path: Pa
         assert listening.stdout
         lines = (json.loads(line) for line in listening.stdout)
         assert next(line for line in lines if line["final"])["stream_id"] == "song"
+
+
+def test_a_producer_that_is_added_may_send_and_no_more(
+    secure: Stack, client: dict[str, str], tmp_path: Path
+) -> None:
+    added = secure.compose(
+        *("run", "--rm", "--no-deps", "-T", "-e", "NEW_PASSWORD", "rights", "producer", "studio"),
+        seconds=120,
+    )
+    assert "studio is a producer" in added.stdout
+    song = tmp_path / "of-the-studio.wav"
+    soundfile.write(song, music(4.0, 22_050), 22_050)
+    studio = client | {"KAFKA_SASL_USERNAME": "studio", "KAFKA_SASL_PASSWORD": OWN}
+    sent = genrestream("produce", str(song), environment=studio)
+    assert sent.returncode == 0, sent.stderr
+    refused = genrestream("listen", environment=studio)
+    assert_one_line(refused, "the user studio may not read topic genre.predictions")
+
+
+def test_a_service_has_a_user_with_its_own_rights(secure: Stack) -> None:
+    done = secure.compose(
+        *("run", "--rm", "--no-deps", "-T", "-e", "KAFKA_SASL_USERNAME=lag"),
+        *("classifier", "worker", "classifier"),
+        seconds=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "the user lag may not" in done.stderr + done.stdout
+    assert "write topic genre.predictions" in done.stderr + done.stdout
 
 
 def test_a_wrong_password(client: dict[str, str]) -> None:
@@ -77,4 +110,6 @@ def test_plaintext(secure: Stack) -> None:
 def test_no_log_holds_the_password(secure: Stack) -> None:
     logs = secure.logs()
     assert "ready" in logs
+    assert "8 users have" in logs
     assert PASSWORD not in logs
+    assert OWN not in logs

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from services.kafka.rights import USERS
 from tests.deploy.services import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,46 @@ def test_whatever_talks_to_kafka_does_so_by_tls() -> None:
     assert clients >= SERVICES
     for client in clients:
         assert SECURE[client]["environment"]["KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+
+
+def test_whatever_talks_to_kafka_does_so_as_a_user_with_its_rights() -> None:
+    rights = SECURE["rights"]["environment"]
+    users = {
+        client: service["environment"]["KAFKA_SASL_USERNAME"]
+        for client, service in SECURE.items()
+        if "KAFKA_SASL_USERNAME" in service.get("environment", {})
+    }
+    assert users == {user: user for user in {*SERVICES, "lag"}} | {"topics": "operator"}
+    assert set(users.values()) == set(USERS)
+    for client, user in users.items():
+        variable = f"KAFKA_PASSWORD_{user.upper()}"
+        password = SECURE[client]["environment"]["KAFKA_SASL_PASSWORD"]
+        assert password.startswith(f"${{{variable}:-${{KAFKA_SASL_PASSWORD:?")
+        assert rights[variable] == f"${{{variable}:-}}"
+
+
+def test_users_have_their_rights_before_anybody_begins() -> None:
+    assert SECURE["rights"]["depends_on"] == {"broker": {"condition": "service_healthy"}}
+    completed = {"condition": "service_completed_successfully"}
+    assert SECURE["topics"]["depends_on"]["rights"] == completed
+    for client in {*SERVICES, "lag"}:
+        assert COMPOSE[client]["depends_on"]["topics"] == completed
+
+
+def test_the_broker_refuses_what_is_not_allowed() -> None:
+    broker = SECURE["broker"]["environment"]
+    name = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+    assert broker["KAFKA_AUTHORIZER_CLASS_NAME"] == name
+    assert broker["KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"] == "false"
+    assert "PLAINTEXT" not in broker["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
+
+
+def test_the_scripts_put_no_password_on_a_command_line() -> None:
+    for script in ("add-user.sh", "rights.sh"):
+        text = (ROOT / "deploy/secure" / script).read_text()
+        for line in text.replace("\\\n", " ").splitlines():
+            if "kafka-" in line and not line.lstrip().startswith("#"):
+                assert "PASSWORD" not in line.upper(), line
 
 
 def test_prometheus_finds_every_service() -> None:

@@ -102,7 +102,7 @@ class Kafka:
         """
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                _java("kafka.Kafka", str(self._properties)),
+                _java(*self._options(), "kafka.Kafka", str(self._properties)),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -114,6 +114,10 @@ class Kafka:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise KafkaUnavailable(f"Kafka did not start: {self._output.read_text()[-2000:]}")
             time.sleep(0.05)
+
+    def _options(self) -> list[str]:
+        """Return options of Java beside those of every start."""
+        return []
 
     @property
     def _output(self) -> Path:

@@ -1,2 +1,3 @@
 #!/bin/bash
-exec java -cp "/opt/kafka/libs/*" kafka.tools.StorageTool "$@"
+exec java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "${KAFKA_JARS:-/opt/kafka/libs}/*" \
+  kafka.tools.StorageTool "$@"
