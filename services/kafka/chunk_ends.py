@@ -42,6 +42,7 @@ class ChunkEnds:
         self._ends = dict.fromkeys(range(partitions), 0)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._consumer: AIOKafkaConsumer | None = None
+        self._claims_hold = False
 
     def unsent(self, places: Collection[Place]) -> frozenset[Place]:
         """Return those where no chunk is; none while no broker answers."""
@@ -89,8 +90,8 @@ class ChunkEnds:
 
         Who may not read the topic is not on that broker, which has no rights.
         """
-        if not claimed:
-            return 0
+        if self._claims_hold or not claimed:
+            return claimed
         consumer.assign([tp])
         consumer.seek(tp, claimed - 1)
         try:
@@ -98,6 +99,7 @@ class ChunkEnds:
                 await consumer.getmany(tp, timeout_ms=_POLL_MS)
             return max(claimed, consumer.highwater(tp) or 0)
         except TopicAuthorizationFailedError:
+            self._claims_hold = True
             return claimed
         finally:
             consumer.unsubscribe()
