@@ -7,7 +7,7 @@ it. So are the folds: ten, apart by artist, drawn three times over train and val
 Of public rows and windows of audio, scored against the shipped head on both, as it was:
 
 1. ``pooled``: the 753 pooled values in place of the 200. Of windows likewise: pairs of
-   neighbouring values of the 1506 averaged.
+   neighbouring values of the 1506, first all means, then all maxima, averaged.
 2. ``200 + pooled``: both side by side, 953 values.
 3. ``mean of 200 and pooled``: the shipped head and 1, their logits averaged.
 

@@ -58,8 +58,20 @@ class Room:
 
 
 def fold_pairs(pooled: Floats) -> Floats:
-    """Average neighbouring values, as the public rows do [shape=(n, 1506)] to [(n, 753)]."""
-    mean: Floats = pooled.reshape(len(pooled), -1, 2).mean(axis=2)
+    """Average neighbours as the public rows do: of all means, then of all maxima.
+
+    Parameters
+    ----------
+    pooled
+        [max, mean] a channel [shape=(n, 1506)].
+
+    Returns
+    -------
+    [shape=(n, 753)]; the one in the middle is of the last mean and the first maximum.
+    """
+    maxima, means = pooled[:, ::2], pooled[:, 1::2]
+    both = np.concatenate([means, maxima], axis=1)
+    mean: Floats = both.reshape(len(both), -1, 2).mean(axis=2)
     return mean
 
 
