@@ -29,6 +29,9 @@ from training.networks.musicnn_layers import MusiCNN
 from training.shipped.candidates import TWO, candidate
 from training.shipped.choice import SEEDS, folds
 
+#: Pooled values that scatter less are those of filters without weights: rounding, nothing heard.
+VARIES_FROM: Final = 1e-4
+
 #: Probabilities of one way's rows, one array a drawing of the folds.
 Runs = list[Probabilities]
 #: Fits to the tracks of one side, and answers for all rows: those of the pairs, of the windows.
@@ -91,7 +94,8 @@ def open_room(data: Path, wheel: Path, cache: Path | None) -> Room:
         values = arrays["pooled_pairs"].astype(np.float32)
     numbers = [order[track] for track in pairs.tracks.tolist()[:: values.shape[1]]]
     pooled_pairs = values[numbers].reshape(len(pairs), -1)
-    pooled = fold_pairs(heard.pooled)
+    varies = pooled_pairs.std(axis=0) > VARIES_FROM
+    pooled_pairs, pooled = pooled_pairs[:, varies], fold_pairs(heard.pooled)[:, varies]
     shipped = HeardTracks(pairs, heard.dataset(heard.musicnn), artists)
 
     def with_values(of_pairs: Floats, *of_windows: Floats) -> HeardTracks:
