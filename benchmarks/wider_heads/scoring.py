@@ -3,7 +3,7 @@
     python -m benchmarks.wider_heads.scoring --data DATA --wheel musicnn-0.1.0-py3-none-any.whl \
         --heard heard.npz -o wider.md
 
-``--heard`` keeps what the networks hear, for another run. All of it takes half an hour.
+``--heard`` keeps what the networks hear (25 minutes on one core), for another run.
 """
 
 import argparse
