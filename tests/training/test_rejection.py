@@ -1,9 +1,17 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.training.conftest import make_dataset
 from training.errors import DataError
-from training.evaluation.rejection import hear_other_sounds, new_artists, reject_curve
+from training.evaluation.rejection import (
+    extract_clips,
+    hear_other_sounds,
+    new_artists,
+    reject_curve,
+)
 
 
 def test_a_curve_says_what_each_limit_leaves() -> None:
@@ -34,3 +42,13 @@ def test_other_sounds_are_counted_by_clip_and_window() -> None:
     assert found.windows_labelled == pytest.approx(1 / 3)
     with pytest.raises(DataError, match=r"x\.wav: broken"):
         hear_other_sounds({}, ("a", "b"), 0.6, ["x.wav: broken"])
+
+
+def test_clips_are_heard_by_window_and_broken_ones_named(
+    tmp_path: Path, write_tone: Callable[[Path, float, float], None]
+) -> None:
+    write_tone(tmp_path / "hum.wav", 100.0, 7.0)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    clips, skipped = extract_clips(tmp_path, "seed-25")
+    assert {name: rows.shape for name, rows in clips.items()} == {"hum.wav": (3, 25)}
+    assert [text.split(": ")[0] for text in skipped] == [str(tmp_path / "broken.wav")]

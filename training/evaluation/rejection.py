@@ -169,7 +169,7 @@ def extract_clips(
     folder: Path, feature_set: str
 ) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
     """Extract the windows of all audio below a folder: features by clip, and what is broken."""
-    from features import WINDOW_SECONDS
+    from features.feature_sets import WINDOW_SECONDS
     from training.data.audio_folders import audio_below
     from training.data.extraction import extract_file
 
