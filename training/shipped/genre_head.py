@@ -160,12 +160,15 @@ def _on_valid(heard: HeardTracks, split: Split, temperature: float) -> list[Scor
 
 
 def _unknown_below(ways: Sequence[Sequence[Run]], tempered: Answers, sharpness: float) -> float:
-    """Return the highest limit that calls no more music unknown than is allowed."""
-    tracks = np.concatenate([vote(*run, sharpness)[1].max(axis=1) for runs in ways for run in runs])
+    """Return the highest limit that calls no more music unknown than is allowed, in either way."""
+    tracks = [
+        np.concatenate([vote(*run, sharpness)[1].max(axis=1) for run in runs]) for runs in ways
+    ]
     windows = np.concatenate([run.max(axis=1) for run in tempered.windows])
     fits = [
         limit
         for limit in LIMITS
-        if (tracks < limit).mean() <= UNKNOWN_TRACKS and (windows < limit).mean() <= UNKNOWN_WINDOWS
+        if all((way < limit).mean() <= UNKNOWN_TRACKS for way in tracks)
+        and (windows < limit).mean() <= UNKNOWN_WINDOWS
     ]
     return max(fits, default=0.0)
