@@ -41,6 +41,8 @@ _FIRST: Final = 2
 _APART: Final = 4
 #: Blocks before and behind, which a filter reaches into.
 _AROUND: Final = 1
+#: Samples of a block that are laid out together; divides 441.
+_NEAR: Final = 21
 #: A row of the samples at one place in each block; more than it needs, so that rows do not lie at
 #: a distance of a power of 2.
 _WIDTH: Final = LANES + 2 * _AROUND + 14
@@ -139,9 +141,10 @@ def convolve(
     out
         The result; what does not fit is left out [shape=(m,)].
     """
-    for block in range(LANES + 2 * _AROUND):
-        for i in range(IN):
-            columns[i, block] = y[IN * (first + block) + i]
+    for near in range(0, IN, _NEAR):
+        for block in range(LANES + 2 * _AROUND):
+            for i in range(near, near + _NEAR):
+                columns[i, block] = y[IN * (first + block) + i]
     flat = columns.reshape(-1)
     lanes[:] = np.float32(0)
     for group in range(taps.shape[0]):

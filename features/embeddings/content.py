@@ -62,7 +62,7 @@ def content(y: Samples) -> NDArray[np.float32]:
         raise InvalidSamples(
             f"content takes windows of 1 to {N_SAMPLES} samples, got {len(y)}: cut them to 3 s"
         )
-    return hear(power_spectra(np.resize(y, N_SAMPLES)))
+    return hear(power_spectra(y if len(y) == N_SAMPLES else np.resize(y, N_SAMPLES)))
 
 
 def power_spectra(y: Samples) -> PowerSpectra:

@@ -29,7 +29,7 @@ import sys
 import features
 print([name for name in ("onnxruntime", "librosa", "numba") if name in sys.modules])
 features.feature_set("musicnn-200").extract(__import__("numpy").ones(48000, "f"))
-print([name for name in ("librosa", "numba") if name in sys.modules])
+print([name for name in ("librosa", "soxr") if name in sys.modules])
 """
 
 SIGNALS = {
