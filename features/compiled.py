@@ -7,7 +7,7 @@ on alignment.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numba
 import numpy as np
@@ -22,10 +22,11 @@ ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
 ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
 
 
-def kernel(
-    *arguments: Any, reorder: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Compile a function for these argument types.
+_T = TypeVar("_T", bound=Callable[..., Any])
+
+
+def function(signature: Any, *, reorder: bool = False) -> Callable[[_T], _T]:
+    """Compile a function of this signature.
 
     Products may fuse with sums. Sums keep their order unless `reorder` lets them run in lanes.
     """
@@ -35,13 +36,19 @@ def kernel(
         "fastmath": {"contract", "reassoc"} if reorder else {"contract"},
     }
 
-    def compile_(function: Callable[..., None]) -> Callable[..., None]:
-        signature = types.void(*arguments)
-        compiled: Callable[..., None]
+    def compile_(python: _T) -> _T:
+        compiled: _T
         try:
-            compiled = numba.njit(signature, cache=True, **options)(function)
+            compiled = numba.njit(signature, cache=True, **options)(python)
         except RuntimeError:  # no folder for a cache can be written: compile in each process
-            compiled = numba.njit(signature, **options)(function)
+            compiled = numba.njit(signature, **options)(python)
         return compiled
 
     return compile_
+
+
+def kernel(
+    *arguments: Any, reorder: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Compile a function of these arguments, which it writes its results into."""
+    return function(types.void(*arguments), reorder=reorder)
