@@ -42,7 +42,7 @@ def parts(wheel: Path | None) -> dict[str, Part]:
         "content: spectra": lambda: content.power_spectra(y),
         "content: network": lambda: content.hear(power),
         "content: all": lambda: content.content(y),
-        "default path: musicnn-200 and content": lambda: default_path(window),
+        "default path: musicnn-200-int8 and content": lambda: default_path(window),
     }
     found |= {
         f"all of {name}": partial(extract, feature_set(name), window) for name in FEATURE_SETS
@@ -56,7 +56,7 @@ def parts(wheel: Path | None) -> dict[str, Part]:
 
 def default_path(window: Audio) -> object:
     """Compute what the default extractor emits of a window, from its own rate on."""
-    sets = [feature_set("musicnn-200")]
+    sets = [feature_set("musicnn-200-int8")]
     place = Place("benchmark", 0, 0)
     return feature_vectors("benchmark", place, Window(0, 0.0, window), sets, with_content=True)
 

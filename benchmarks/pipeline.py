@@ -85,7 +85,7 @@ CASES: Final = (
     Case(streams=1000),
     Case(partitions=1),
     Case(workers=2),
-    Case(model="lda-musicnn-200"),
+    Case(model="lda-musicnn-200-int8"),
 )
 
 

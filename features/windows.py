@@ -123,12 +123,18 @@ def split_blocks(
 def resample(audio: Audio, sample_rate: int) -> Samples:
     """Resample one window by soxr (quality HQ) to exactly ``round(seconds * sample_rate)`` samples.
 
+    From 22.05 to 16 kHz soxr's filter is computed by `features.resampling`, in less time.
+
     Returns
     -------
     Samples at `sample_rate` [shape=(n,), float32].
     """
     if audio.sample_rate == sample_rate:
         return audio.samples
+    if (audio.sample_rate, sample_rate) == (22_050, 16_000):
+        from features import resampling
+
+        return resampling.resample(audio.samples)
     length = round(len(audio.samples) * sample_rate / audio.sample_rate)
     resampled = soxr.resample(audio.samples, audio.sample_rate, sample_rate, quality="HQ")
     return np.pad(resampled[:length], (0, max(0, length - len(resampled))))

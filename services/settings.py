@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1, le=10_000, description="of topics that are created")
     replication_factor: int = Field(1, ge=1, le=16, description="of topics that are created")
     model: str = Field(
-        "lda-musicnn-200",
+        "lda-musicnn-200-int8",
         description="a name from models/ or the path of an ONNX file",
     )
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(

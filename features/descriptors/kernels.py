@@ -3,21 +3,15 @@
 Spectra are laid out [shape=(bins, frames)], so that the innermost loops over them run over frames:
 the processor handles 8 or 16 frames at a time, and each frame is still added up in a fixed order. A
 result depends on nothing but the samples: not on threads, nor on alignment.
-
-Each kernel has one explicit signature. It is compiled, or loaded from numba's cache, when this
-module is imported, and never again; no array type can set off another compilation in a worker.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import numba
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-Float32s = NDArray[np.float32]
-Float64s = NDArray[np.float64]
+from features.compiled import ROW, ROWS, Float32s, Float64s, kernel
 
 #: Bins added up in float32 before they are added to a sum in float64; divides 1025.
 _STEP: Final = 5
@@ -39,34 +33,6 @@ _LEAST_NOISE: Final = 1e-20
 _FAINT: Final = 1e-6
 #: Noise may change a squared bandwidth by this share.
 _TOLERANCE: Final = 4e-5
-
-ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
-ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
-
-
-def kernel(
-    *arguments: Any, reorder: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Compile a function for these argument types.
-
-    Products may fuse with sums. Sums keep their order unless `reorder` lets them run in lanes.
-    """
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "fastmath": {"contract", "reassoc"} if reorder else {"contract"},
-    }
-
-    def compile_(function: Callable[..., None]) -> Callable[..., None]:
-        signature = types.void(*arguments)
-        compiled: Callable[..., None]
-        try:
-            compiled = numba.njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # no folder for a cache can be written: compile in each process
-            compiled = numba.njit(signature, **options)(function)
-        return compiled
-
-    return compile_
 
 
 @kernel(ROWS, types.float64[::1], types.float64[::1], reorder=True)

@@ -17,8 +17,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from features.compiled import ROW, ROWS, Float32s, kernel
 from features.descriptors.filter_banks import HOP_LENGTH, N_BINS, N_FFT
-from features.descriptors.kernels import ROW, ROWS, Float32s, kernel
 
 #: Hops that a frame shares with the next one.
 OVERLAP: Final = N_FFT // HOP_LENGTH - 1

@@ -5,12 +5,9 @@ hears two thirds of the window; small layers of our own on top of it say what it
 ``genrestream build-ced`` makes the ONNX file.
 """
 
-from functools import cache
 from typing import Final
 
 import numpy as np
-import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from features.embeddings.shipped_networks import FOLDER, ShippedNetwork
@@ -33,8 +30,9 @@ OUTPUT_NAME: Final = "content"
 
 FILE: Final = FOLDER / "content.onnx"
 NETWORK: Final = ShippedNetwork(FILE, "build-ced", INPUT_NAME, OUTPUT_NAME)
-_FRAMES: Final = np.add.outer(PATCH * np.array(COLUMNS), np.arange(PATCH)).ravel()
-N_FRAMES: Final = len(_FRAMES)
+#: Where the frames begin in the mirrored window.
+_STARTS: Final = HOP_LENGTH * np.add.outer(PATCH * np.array(COLUMNS), np.arange(PATCH)).ravel()
+N_FRAMES: Final = len(_STARTS)
 
 PowerSpectra = NDArray[np.float32]
 
@@ -64,7 +62,7 @@ def content(y: Samples) -> NDArray[np.float32]:
         raise InvalidSamples(
             f"content takes windows of 1 to {N_SAMPLES} samples, got {len(y)}: cut them to 3 s"
         )
-    return hear(power_spectra(np.resize(y, N_SAMPLES)))
+    return hear(power_spectra(y if len(y) == N_SAMPLES else np.resize(y, N_SAMPLES)))
 
 
 def power_spectra(y: Samples) -> PowerSpectra:
@@ -82,17 +80,13 @@ def power_spectra(y: Samples) -> PowerSpectra:
     -------
     [shape=(192, 257), float32].
     """
-    padded = np.pad(y, (N_FFT // 2, 0), mode="reflect")
-    frames = sliding_window_view(padded, N_FFT)[::HOP_LENGTH][_FRAMES]
-    spectrum = scipy.fft.rfft(frames * _hann(), axis=1)
-    power: PowerSpectra = spectrum.real**2 + spectrum.imag**2
+    from features.embeddings import spectra
+
+    power = np.empty((N_FRAMES, N_FFT // 2 + 1), np.float32)
+    spectra.power(
+        spectra.mirrored(y), _STARTS, spectra.hann(), spectra.roots(), spectra.order(), power
+    )
     return power
-
-
-@cache
-def _hann() -> NDArray[np.float32]:
-    """Return the periodic Hann window [shape=(512,), float32]."""
-    return np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 
 
 def hear(power: PowerSpectra) -> NDArray[np.float32]:

@@ -8,17 +8,12 @@ the sound is mirrored. Frame 186 ends inside of the window, so no later audio is
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
-import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from features.formats.audio import Samples
-
-if TYPE_CHECKING:
-    import scipy.sparse
 
 SAMPLE_RATE: Final = 16_000
 N_FFT: Final = 512
@@ -46,20 +41,43 @@ class MelBank:
     window
         Periodic Hann window [shape=(512,), float32].
     mel
-        Triangles of mel bands [shape=(96, 257), float32], sparse.
+        Triangles of mel bands [shape=(96, 257), float32].
     """
 
     window: NDArray[np.float32]
-    mel: "scipy.sparse.csr_array[Any]"
+    mel: NDArray[np.float32]
+
+    @property
+    def edges(self) -> NDArray[np.int64]:
+        """First bin of each band and the one behind its last [shape=(96, 2)]."""
+        bins = [np.flatnonzero(band) for band in self.mel]
+        return np.array([(band[0], band[-1] + 1) for band in bins], np.int64)
 
 
 @cache
 def mel_bank() -> MelBank:
     """Read the filters."""
-    from scipy.sparse import csr_array
-
     with np.load(FILE, allow_pickle=False) as file:
-        return MelBank(file["window"], csr_array(file["mel"]))
+        return MelBank(file["window"], file["mel"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What `spectra.log_mel` reads."""
+
+    starts: NDArray[np.int64]
+    window: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    edges: NDArray[np.int64]
+
+
+@cache
+def _tables() -> _Tables:
+    from features.embeddings.spectra import STEP
+
+    bank = mel_bank()
+    weights = np.pad(bank.mel, ((0, 0), (0, STEP - 1)))
+    return _Tables(HOP_LENGTH * np.arange(N_FRAMES), bank.window, weights, bank.edges)
 
 
 def log_mel(y: Samples) -> LogMel:
@@ -74,11 +92,19 @@ def log_mel(y: Samples) -> LogMel:
     -------
     log10(1 + 10000 * power) of each band [shape=(187, 96), float32].
     """
-    bank = mel_bank()
-    padded = np.pad(y, (N_FFT // 2, 0), mode="reflect")
-    frames = sliding_window_view(padded, N_FFT)[::HOP_LENGTH][:N_FRAMES]
-    spectrum = scipy.fft.rfft(frames * bank.window, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
-    bands = bank.mel @ power.T  # sparse: the sums keep their order on any number of threads
-    result: LogMel = np.log10(np.float32(1) + GAIN * bands.T)
-    return np.ascontiguousarray(result)
+    from features.embeddings import spectra
+
+    tables = _tables()
+    result = np.empty((N_FRAMES, N_MELS), np.float32)
+    spectra.log_mel(
+        spectra.mirrored(y),
+        tables.starts,
+        tables.window,
+        spectra.roots(),
+        spectra.order(),
+        tables.weights,
+        tables.edges,
+        GAIN,
+        result,
+    )
+    return result

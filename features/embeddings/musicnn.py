@@ -67,7 +67,7 @@ def _patch(y: Samples) -> LogMel:
             f"musicnn-200 takes windows of at most {N_SAMPLES} samples, got {len(y)}: cut them to "
             "3 s"
         )
-    return log_mel(np.resize(y, N_SAMPLES))
+    return log_mel(y if len(y) == N_SAMPLES else np.resize(y, N_SAMPLES))
 
 
 def embed(patch: LogMel) -> NDArray[np.float32]:

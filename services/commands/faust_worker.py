@@ -13,7 +13,7 @@ import faust
 import numpy as np
 import uvloop
 
-from features import FeatureSet
+from features import Audio, FeatureSet, resample
 from services.classifier.agent import create_classifier
 from services.classifier.model import load_model, require_feature_set
 from services.commands.ending import FAILED, Ending, leave
@@ -35,6 +35,8 @@ from services.settings import Settings
 
 #: Python's 5 ms are longer than most of what a thread does here before others may go on.
 _SWITCH_SECONDS: Final = 0.0005
+#: Of what receivers send, in Hz.
+SENT_RATE: Final = 22_050
 
 
 def run_extractor(settings: Settings, ending: Ending) -> None:
@@ -106,13 +108,17 @@ def warm_up_content() -> None:
 def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
     """Extract features once, so that all is compiled and imported before the first audio comes.
 
-    Half of it is noise and half a tone, some of whose frames are transformed in float64.
+    Half of it is noise and half a tone, some of whose frames are transformed in float64. What
+    decodes and resamples what a receiver sends is compiled, too.
     """
+    from features.formats import flac_frames  # noqa: F401 - it is compiled on import
+
     noise = np.random.default_rng(0)
     for feature_set in feature_sets:
         half = round(feature_set.window_seconds * feature_set.sample_rate) // 2
         tone = np.sin(0.1 * np.arange(half)).astype(np.float32)
         feature_set.extract(np.concatenate((0.1 * noise.standard_normal(half, np.float32), tone)))
+        resample(Audio(np.zeros(SENT_RATE, np.float32), SENT_RATE), feature_set.sample_rate)
 
 
 def _run(

@@ -48,14 +48,21 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "train" not in {command.name for command in app.registered_commands}:
         register(app)
     for arguments in (
-        ["extract", write_folders(folder / "sounds"), "--feature-set", "musicnn-200", "-o", table],
+        [
+            "extract",
+            write_folders(folder / "sounds"),
+            "--feature-set",
+            "musicnn-200-int8",
+            "-o",
+            table,
+        ],
         [
             "train",
             "logistic",
             "--data",
             table,
             "--feature-set",
-            "musicnn-200",
+            "musicnn-200-int8",
             "--labels",
             "tones,noise",
             "-o",

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from features import FEATURE_SETS, feature_set
+from features import FEATURE_SETS, Audio, feature_set, resample, resampling
 from features.descriptors import kernels, transform
+from features.embeddings import content, spectra
 from tests.audio import Frames, music, noise
 
 RATE = 22_050
@@ -72,12 +73,15 @@ def test_the_number_of_threads_does_not_matter() -> None:
 def test_no_array_makes_a_kernel_compile_again() -> None:
     y = music(1.0, RATE)
     for view in (y, read_only(y), unaligned(y), strided(y), y.astype(">f4"), y.astype(float)):
-        feature_set("librosa-52").extract(view)
+        for name in FEATURE_SETS:
+            feature_set(name).extract(view)
+        resample(Audio(view, RATE), 16_000)
+        content.content(view)
     compiled = [
         kernel
-        for module in (kernels, transform)
+        for module in (kernels, transform, spectra, resampling)
         for kernel in vars(module).values()
         if hasattr(kernel, "signatures")
     ]
-    assert len(compiled) == 13
+    assert len(compiled) == 19
     assert all(len(kernel.signatures) == 1 for kernel in compiled)

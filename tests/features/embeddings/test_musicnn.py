@@ -29,7 +29,7 @@ import sys
 import features
 print([name for name in ("onnxruntime", "librosa", "numba") if name in sys.modules])
 features.feature_set("musicnn-200").extract(__import__("numpy").ones(48000, "f"))
-print([name for name in ("librosa", "numba") if name in sys.modules])
+print([name for name in ("librosa", "soxr") if name in sys.modules])
 """
 
 SIGNALS = {
@@ -73,7 +73,7 @@ def test_filters_are_those_of_librosa() -> None:
     computed = log_mel_bank()
     bank = log_mel.mel_bank()
     np.testing.assert_allclose(bank.window, computed["window"], rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(bank.mel.toarray(), computed["mel"], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(bank.mel, computed["mel"], rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("clip", CLIPS)
