@@ -84,6 +84,7 @@ def _largest(
         (live.size, -live.touched, partition, name)
         for partition in partitions
         for name, live in partition.live.items()
+        if name not in partition.late
     ]
     for size, _, partition, name in sorted(found, key=lambda item: item[:2], reverse=True):
         if needed <= 0:

@@ -101,7 +101,7 @@ def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False
     if halted:
         advancer.halt()
     turns: list[Turn[Seen]] = [Turn(None, records) for records in streams.values()]
-    return asyncio.run(advancer.advance(turns))
+    return [outcome.steps for outcome in asyncio.run(advancer.advance(turns))]
 
 
 def last(found: list[Sequence[SeenStep]]) -> Seen | None:
