@@ -60,13 +60,11 @@ class Health:
         if positions is not None:
             self._assigned = now
         positions = positions or {}
+        goes_on = late_done != self._late_done
         moved = {}  # replaced as a whole: another thread may read it
         for partition, position in positions.items():
             waits = position < ends.get(partition, 0)
-            stands = waits and (self._positions.get(partition), self._late_done) == (
-                position,
-                late_done,
-            )
+            stands = waits and not goes_on and self._positions.get(partition) == position
             moved[partition] = self._moved[partition] if stands else now
         self._positions, self._moved, self._late_done = dict(positions), moved, late_done
 
