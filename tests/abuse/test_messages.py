@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from services.processing.late import MAX_MESSAGES
 from tests.abuse.beside import Beside, Workers, run
 from tests.broker.harness import Message, encoded
 
@@ -49,30 +50,43 @@ def test_a_flac_with_a_traceparent_of_5_mb(workers: Workers) -> None:
     run(workers, "traceparent", case)
 
 
-def _in_a_row(workers: Workers, name: str, data: bytes, count: int) -> None:
-    """Send messages alike, each a stream, in both partitions, whose good streams do not wait."""
+def _in_a_row(workers: Workers, messages: list[Message], good: tuple[int, ...] = (0, 1)) -> None:
+    """Send streams of one message each while good ones play in these partitions."""
+    keys = [message.key.decode() for message in messages if message.key]
+    assert len(keys) == len(messages)
 
     async def case(beside: Beside) -> None:
-        keys = [f"{name}-{n}" for n in range(count)]
-        ends = [("final", b"true")]
-        await beside.send(_each([Message(data, key.encode(), ends) for key in keys]))
+        await beside.send(messages)
         await beside.until(lambda: all(map(beside.is_over, keys)), 240.0)
 
-    run(workers, name, case)
+    run(workers, keys[0], case, good)
+
+
+def _streams(name: str, data: bytes, count: int) -> list[Message]:
+    ends = [("final", b"true")]
+    return [Message(data, f"{name}-{n}".encode(), ends, partition=0) for n in range(count)]
 
 
 def test_ogg_of_93_kb_that_hold_a_quarter_of_an_hour(workers: Workers) -> None:
+    """Not even the good stream of the same partition waits for them."""
     data = _silence(899, 48_000, 2, "OGG", "VORBIS")
     assert len(data) < 100_000
-    _in_a_row(workers, "ogg", data, _LONG)
+    _in_a_row(workers, _each(_streams("ogg", data, _LONG)))
 
 
 def test_flac_that_hold_a_quarter_of_an_hour(workers: Workers) -> None:
-    _in_a_row(workers, "flac", _silence(899, 48_000, 2, "FLAC", "PCM_16"), _LONG)
+    data = _silence(899, 48_000, 2, "FLAC", "PCM_16")
+    _in_a_row(workers, _each(_streams("flac", data, _LONG)))
+
+
+def test_more_of_them_than_a_partition_may_have(workers: Workers) -> None:
+    data = _silence(299, 48_000, 2, "OGG", "VORBIS")
+    _in_a_row(workers, _streams("many", data, 2 * MAX_MESSAGES), good=(1,))
 
 
 def test_ogg_that_hold_a_minute(workers: Workers) -> None:
-    _in_a_row(workers, "minutes", _silence(59, 48_000, 2, "OGG", "VORBIS"), _MINUTES)
+    data = _silence(59, 48_000, 2, "OGG", "VORBIS")
+    _in_a_row(workers, _streams("minute", data, _MINUTES), good=(1,))
 
 
 def test_many_streams_of_a_window_that_is_not_complete(workers: Workers) -> None:
