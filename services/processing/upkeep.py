@@ -64,11 +64,10 @@ class Upkeep(Generic[State, Saved, Output]):
         if timeout is None:
             return
         closed = _TOGETHER
-        while closed == _TOGETHER:
+        while closed:
             async with self._processor.processing:
                 idle = list(islice(self._idle_since(time.monotonic() - timeout), _TOGETHER))
-                closed = len(idle)
-                await close(self._processor, idle, self._processor.core.close, "idle")
+                closed = await close(self._processor, idle, self._processor.core.close, "idle")
 
     def _idle_since(self, moment: float) -> Iterable[Open[State, Saved]]:
         if self._processor.is_stopped:

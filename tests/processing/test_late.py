@@ -13,7 +13,7 @@ from schemas import Place
 from services.processing.core import TakesLong
 from services.processing.late import MAX_BYTES, MAX_MESSAGES, Late
 from services.processing.partition import Partition
-from services.processing.records import Record
+from services.processing.records import Record, Step
 from tests.processing.test_advancing import Collector, Seen, SeenStep
 from tests.processing.worlds import World
 
@@ -237,7 +237,7 @@ def test_its_stream_is_not_idle() -> None:
     class Closing(Sometimes):
         def close(self, state: Seen) -> Any:
             closed.append(state)
-            return []
+            return [Step(None)]
 
     async def living() -> None:
         core = Closing()
