@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from schemas import Place
+from schemas.errors import InputError
+from services.processing.closing import close_largest
 from services.processing.core import TakesLong
 from services.processing.late import MAX_BYTES, MAX_MESSAGES, Late
 from services.processing.partition import Partition
 from services.processing.records import Record, Step
+from services.processing.upkeep import Upkeep
 from tests.processing.test_advancing import Collector, Seen, SeenStep
 from tests.processing.worlds import World
 
@@ -187,12 +190,15 @@ class Sometimes(Collector):
         return super().advance(state, record)
 
 
-def _world(core: Sometimes, *messages: tuple[str, bytes]) -> World:
-    records = [
+def _records(*messages: tuple[str, bytes], since: int = 0) -> list[Record]:
+    return [
         Record(Place("t", 0, offset), 0, key.encode(), value)
-        for offset, (key, value) in enumerate(messages)
+        for offset, (key, value) in enumerate(messages, since)
     ]
-    return World(core, records)
+
+
+def _world(core: Sometimes, *messages: tuple[str, bytes]) -> World:
+    return World(core, _records(*messages))
 
 
 async def _begin(world: World, core: Sometimes) -> None:
@@ -221,12 +227,15 @@ def test_others_go_on_beside_it_and_its_own_stream_waits() -> None:
         assert _in_hand(world) == (0, {0: 1})
         await world.happen("checkpoint", 0)
         assert world.disk.committed == 1, "the long message is needed"
+        world.disk.source += _records(("a", b"z"), ("b", b"y"), since=6)
+        await world.happen("process", 0)
+        assert (_values(world, "a"), _values(world, "b")) == ((b"x",), (b"y",) * 3)
         core.gate.set()
         await world.happen("rest", 0)
-        assert _values(world, "a") == (b"x", b"long", b"z", b"z")
+        assert _values(world, "a") == (b"x", b"long", b"z", b"z", b"z")
         await world.happen("checkpoint", 0)
-        assert world.disk.committed == 6
-        assert _in_hand(world) == (None, {0: 6})
+        assert world.disk.committed == 8
+        assert _in_hand(world) == (None, {0: 8})
 
     asyncio.run(living())
 
@@ -247,6 +256,46 @@ def test_its_stream_is_not_idle() -> None:
         assert [state.values for state in closed] == [(b"y",)]
         core.gate.set()
         await world.happen("rest", 0)
+
+    asyncio.run(living())
+
+
+def test_its_stream_is_not_ended_for_memory() -> None:
+    """Others are; nor is it taken up again from what is saved while it is under way."""
+    shed: list[Seen] = []
+
+    class Shedding(Sometimes):
+        def shed(self, state: Seen, reason: InputError) -> Sequence[SeenStep]:
+            shed.append(state)
+            return [Step(None)]
+
+    async def living() -> None:
+        core = Shedding()
+        world = _world(core, ("a", b"x" * 9), ("a", b"long"), ("b", b"y"))
+        await _begin(world, core)
+        await close_largest(world.processor, 0)
+        assert [state.values for state in shed] == [(b"y",)]
+        core.gate.set()
+        await world.happen("rest", 0)
+
+    asyncio.run(living())
+
+
+def test_what_is_saved_of_its_stream_is_left_alone() -> None:
+    async def living() -> None:
+        core = Sometimes()
+        world = _world(core, ("a", b"x"), ("a", b"long"))
+        await world.happen("come", 1)
+        await world.happen("process", 0)
+        await world.happen("checkpoint", 0)
+        await world.happen("revoke", 0)
+        assert list(world.processor.saved) == ["0/a"]
+        await _begin(world, core)
+        await Upkeep(world.processor).sweep_saved()
+        assert not world.processor.partitions[0].live
+        core.gate.set()
+        await world.happen("rest", 0)
+        assert _values(world, "a") == (b"x", b"long")
 
     asyncio.run(living())
 
