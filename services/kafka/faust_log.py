@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -23,9 +22,9 @@ from services.processing.records import Record
 
 logger = logging.getLogger(__name__)
 
-#: Records of a partition that wait for the processor.
-_ROOM: Final = 256
-#: Bytes of those of all partitions, each of which may have its share in any case.
+#: Records of all partitions that wait for the processor: more than it takes in 20 ms.
+_ROOM: Final = 64
+#: Bytes of them.
 _ROOM_BYTES: Final = 32 * 1024 * 1024
 #: The end of the year 9999: no clock that is right goes beyond.
 _LATEST_MS: Final = 253_402_300_799_000
@@ -146,14 +145,17 @@ class FaustLog:
 
     @property
     def full(self) -> set[int]:
-        """The partitions for more of which there is no room."""
-        share = _ROOM_BYTES / max(1, len(self._places))
-        if sum(place.nbytes for place in self._places.values()) < _ROOM_BYTES:
-            share = inf
+        """The partitions for more of which there is no room; each has its share in any case."""
+        places = self._places.values()
+        count = sum(len(place.waiting) for place in places)
+        nbytes = sum(place.nbytes for place in places)
+        if count < _ROOM and nbytes < _ROOM_BYTES:
+            return set()
+        share = 1 / len(places)
         return {
             number
             for number, place in self._places.items()
-            if len(place.waiting) >= _ROOM or place.nbytes >= share
+            if len(place.waiting) >= share * _ROOM or place.nbytes >= share * _ROOM_BYTES
         }
 
     def put(self, reads: Mapping[int, Read]) -> None:

@@ -110,11 +110,13 @@ def test_the_position_is_behind_nothing_that_waits() -> None:
 
 def test_a_partition_that_is_full_is_not_wanted_and_others_are() -> None:
     log = a_log(partitions=2)
-    put(log, read(0, *range(100)))
+    put(log, read(0, *range(60)))
     assert log.full == set()
-    put(log, read(100, *range(100, 1000)))
+    put(log, read(60, *range(60, 100)))
     assert log.full == {0}
-    log.take(900)
+    put(log, read(100), read(0, 0, partition=1))
+    assert log.full == {0}
+    log.take(90)
     assert log.full == set()
 
 
