@@ -138,11 +138,11 @@ class Processor(Generic[State, Saved, Output]):
         began_ns = time.time_ns()
         turns = [Turn(self._state(partition, name), some) for partition, name, some in waiting]
         outcomes = await self.advancer.advance(turns)
-        self._leave_over(waiting, outcomes)
         parcel: Parcel[State, Saved, Output] = Parcel()
         for (partition, name, some), outcome in zip(waiting, outcomes, strict=True):
             for record, steps in zip(some, outcome.steps, strict=False):
                 await self._put(parcel, partition, name, record, steps, began_ns)
+        self._leave_over(waiting, outcomes)  # no sooner: its streams are where it goes on now
         await self.hand_over(parcel)
 
     async def _put(

@@ -100,6 +100,7 @@ class MemoryLog:
         self.held = held
 
     async def send(self, message: Message) -> Awaitable[object]:
+        await asyncio.sleep(0)  # others may act meanwhile
         return _Delivery(self, message)
 
     async def save(self, partition: int, states: Mapping[str, bytes | None]) -> None:

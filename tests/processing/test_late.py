@@ -240,6 +240,21 @@ def test_others_go_on_beside_it_and_its_own_stream_waits() -> None:
     asyncio.run(living())
 
 
+def test_it_begins_with_what_came_before_it_in_its_batch() -> None:
+    """Letters of other messages are sent first, and others may act meanwhile."""
+
+    async def living() -> None:
+        core = Sometimes()
+        core.gate.set()
+        world = _world(core, ("b", b"fail"), ("a", b"x"), ("a", b"long"))
+        await world.happen("come", 3)
+        await world.happen("process", 0)
+        await world.happen("rest", 0)
+        assert _values(world, "a") == (b"x", b"long")
+
+    asyncio.run(living())
+
+
 def test_its_stream_is_not_idle() -> None:
     closed: list[Seen] = []
 
