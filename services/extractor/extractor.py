@@ -1,13 +1,14 @@
 """The extractor's core: chunks to feature vectors, by the functions of `stream`."""
 
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from functools import partial
 from typing import Final
 
 from schemas.errors import InputError
 from services.extractor.joining import LongAudio
 from services.extractor.state import Cursor, Recipe, StreamState, resume
 from services.extractor.stream import ExtractorStep, advance, close, shed, stream_id
+from services.processing.core import TakesLong
 from services.processing.records import Progress, Record
 
 #: How long the end of a stream is remembered: producers retry for two minutes by default, and a
@@ -19,17 +20,25 @@ SIDE_BY_SIDE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
-    """A recipe, applied to every stream."""
+    """A recipe, applied to every stream.
+
+    Parameters
+    ----------
+    recipe
+        It.
+    side_by_side_seconds
+        A message that decodes to more takes long.
+    """
 
     recipe: Recipe
+    side_by_side_seconds: float = SIDE_BY_SIDE_SECONDS
 
     service: str = "extractor"
     saved_type: type[Cursor] = Cursor
     _first: Recipe = field(init=False, repr=False)
-    _long: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        first = replace(self.recipe, side_by_side_seconds=SIDE_BY_SIDE_SECONDS)
+        first = replace(self.recipe, side_by_side_seconds=self.side_by_side_seconds)
         object.__setattr__(self, "_first", first)
 
     @property
@@ -46,12 +55,17 @@ class Extractor:
         return resume(stream_id, saved)
 
     def advance(self, state: StreamState | None, record: Record) -> list[ExtractorStep]:
-        """Take in a message; of those that hold long audio one at a time, whatever thread asks."""
+        """Take in a message.
+
+        Raises
+        ------
+        TakesLong
+            It holds long audio.
+        """
         try:
             return advance(state, record, self._first)
-        except LongAudio:
-            with self._long:
-                return advance(state, record, self.recipe)
+        except LongAudio as error:
+            raise TakesLong(partial(advance, state, record, self.recipe)) from error
 
     def close(self, state: StreamState) -> list[ExtractorStep]:
         """End a stream that went idle: decide where, then do it."""

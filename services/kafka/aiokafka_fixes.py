@@ -7,6 +7,12 @@ Header names that are not UTF-8: Kafka does not check them. aiokafka refuses a w
 Batches that decompress to gigabytes, have millions of records, or are damaged: aiokafka
     decompresses and lists them whole, or fails at the same batch again and again.
     ``tests/kafka/test_aiokafka_fixes.py::test_a_bomb_becomes_one_record``
+Records that claim to be longer than their batch: aiokafka's compiled reader of integers, which its
+    parser in Python uses too, reads behind the end of the buffer; a segmentation fault.
+    ``tests/kafka/test_aiokafka_fixes.py::test_nothing_is_read_behind_the_end``
+Many batches in one fetch, each of which decompresses to megabytes: aiokafka lists 500 records of
+    them, whatever their size; a worker was out of memory.
+    ``tests/kafka/test_aiokafka_fixes.py::test_a_read_is_bounded_by_bytes``
 Partitions with thousands of messages: aiokafka gives what is fetched in the order of its arrival,
     and begins each time where it left off; the others wait until a fetch is used up.
     ``tests/kafka/test_aiokafka_fixes.py::test_partitions_take_turns``
@@ -22,9 +28,12 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+from aiokafka.record.util import decode_varint_py
 
 from services.kafka.batch_limits import Unreadable, check_count, plain, unreadable
 
+#: A read of a partition ends with the record that reaches so many bytes.
+MAX_READ_BYTES: Final = 4 * 1024 * 1024
 #: Where a batch says how many records it has.
 _COUNT: Final = slice(57, 61)
 
@@ -70,10 +79,10 @@ class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for a
 
     _buffer: bytearray
 
-    def _read_msg(self, *arguments: Any) -> Any:
+    def _read_msg(self, *_: Any) -> Any:
         if not isinstance(self._buffer, _LenientBuffer):
             self._buffer = _LenientBuffer(self._buffer)
-        return super()._read_msg(*arguments)
+        return super()._read_msg(decode_varint_py)
 
 
 class TolerantBatch:
@@ -143,9 +152,31 @@ class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for aiok
         return TolerantBatch(data) if isinstance(batch, DefaultRecordBatch) else batch
 
 
+class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has no types here
+    """What a fetch brought of a partition, given in portions of so many bytes."""
+
+    _partition_records: Any
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """Return the next records: so many at most."""
+        if not self.check_assignment(self._topic_partition) or not self.has_more():
+            return []
+        found, nbytes = [], 0
+        for record in self._partition_records:
+            found.append(record)
+            nbytes += len(record.key or b"") + len(record.value or b"")
+            if nbytes >= MAX_READ_BYTES or (max_records and len(found) >= max_records):
+                self._update_position()
+                return found
+        self._update_position()
+        self._partition_records = None
+        return found
+
+
 def tolerate_batches() -> None:
     """Make every consumer of this process read such batches."""
     fetcher.MemoryRecords = TolerantRecords
+    fetcher.FetchResult = BoundedResult
 
 
 def let_others_go_first(consumer: Any, taken: Iterable[TopicPartition]) -> None:

@@ -64,7 +64,8 @@ logger = logging.getLogger(__name__)
 _LATELY_SECONDS: Final = 10.0
 #: Shorter than faust's own limit, after which it goes on without having sought.
 _SEEK_SECONDS: Final = 30.0
-_CHANGELOG_SECONDS: Final = 0.05
+#: Of a fetch that leaves something out which may be wanted soon.
+_SHORT_SECONDS: Final = 0.02
 
 
 class App(faust.App):
@@ -265,15 +266,18 @@ class CarefulConsumer(Consumer):
             logger.warning("%s: going back to %s, which was passed over", source, back)
             await self.seek_wait({TP(source, number): offset for number, offset in back.items()})
         good = {number: read for number, read in reads.items() if number not in back}
-        await self._app.source_log.put(good, self.suspend_flow)
+        self._app.source_log.put(good)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:
-        if not active_partitions:
+        active = frozenset(active_partitions or ())
+        wanted = active - {TP(self._app.source, number) for number in self._app.source_log.full}
+        if not wanted:
+            await asyncio.sleep(_SHORT_SECONDS)
             return {}
-        if all(map(self._is_changelog_tp, active_partitions)):
-            timeout = _CHANGELOG_SECONDS
+        is_short = len(wanted) < len(active) or all(map(self._is_changelog_tp, wanted))
+        timeout = _SHORT_SECONDS if is_short else timeout
         with naming_lost_rights():
-            return await super()._getmany(frozenset(active_partitions), timeout)  # type: ignore[arg-type]
+            return await super()._getmany(wanted, timeout)  # type: ignore[arg-type]
 
     async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:
         seeks = self._seeks

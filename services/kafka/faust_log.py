@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -23,9 +22,9 @@ from services.processing.records import Record
 
 logger = logging.getLogger(__name__)
 
-#: Records that wait for the processor; 4096 times 132 kB of audio were 540 MB.
-_ROOM: Final = 32
-#: Bytes of them: a message has up to 5 MB.
+#: Records of all partitions that wait for the processor: more than it takes in 20 ms.
+_ROOM: Final = 64
+#: Bytes of them.
 _ROOM_BYTES: Final = 32 * 1024 * 1024
 #: The end of the year 9999: no clock that is right goes beyond.
 _LATEST_MS: Final = 253_402_300_799_000
@@ -66,11 +65,39 @@ class Read:
 
 @dataclass(eq=False)
 class Position:
-    """Where we are in a partition that is ours."""
+    """Where we are in a partition that is ours, and what of it waits for the processor."""
 
     frontier: int
     committed: int | None
-    waiting: deque[int] = field(default_factory=deque)
+    waiting: deque[Record] = field(default_factory=deque)
+    nbytes: int = 0
+    is_held: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to hand out."""
+        return bool(self.waiting) and not self.is_held
+
+    def put(self, record: Any) -> None:
+        """Let one of aiokafka's records wait."""
+        if record.offset > self.frontier:
+            span = f"{self.frontier} to {record.offset - 1}"
+            logger.info("%s[%d]: the log has no offset %s", record.topic, record.partition, span)
+        taken = to_record(record)
+        self.waiting.append(taken)
+        self.nbytes += taken.size
+        self.frontier = record.offset + 1
+
+    def take(self) -> Record:
+        """Hand out the first record that waits."""
+        record = self.waiting.popleft()
+        self.nbytes -= record.size
+        return record
+
+    def put_back(self, record: Record) -> None:
+        """Let a record wait before all others."""
+        self.waiting.appendleft(record)
+        self.nbytes += record.size
 
 
 class FaustLog:
@@ -90,11 +117,9 @@ class FaustLog:
         self._broker = broker
         self._changelog = changelog
         self._states = states
-        self._queue: deque[Record] = deque()
-        self._queued_bytes = 0
         self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
         self._places: dict[int, Position] = {}
+        self._order: deque[int] = deque()
 
     # -- for the consumer --------------------------------------------------------------------
 
@@ -102,14 +127,13 @@ class FaustLog:
         """Begin with partitions at these offsets; some of them are what is committed."""
         self.close()
         self._places = {n: Position(begin, committed.get(n)) for n, begin in begins.items()}
+        self._order = deque(self._places)
 
     def close(self) -> None:
         """Forget all partitions, and what waits."""
         self._places = {}
-        self._queue.clear()
-        self._queued_bytes = 0
+        self._order.clear()
         self._arrived.clear()
-        self._room.set()
 
     def begin_again(self, reads: Mapping[int, Read]) -> dict[int, int]:
         """Return where to go back to: where a read began behind what is handed out."""
@@ -119,53 +143,42 @@ class FaustLog:
             if (place := self._places.get(number)) and read.begin > place.frontier
         }
 
-    async def put(self, reads: Mapping[int, Read], suspended: asyncio.Event) -> None:
-        """Let records wait for the processor, by turns of their partitions.
+    @property
+    def full(self) -> set[int]:
+        """The partitions for more of which there is no room; each has its share in any case."""
+        places = self._places.values()
+        count = sum(len(place.waiting) for place in places)
+        nbytes = sum(place.nbytes for place in places)
+        if count < _ROOM and nbytes < _ROOM_BYTES:
+            return set()
+        share = 1 / len(places)
+        return {
+            number
+            for number, place in self._places.items()
+            if len(place.waiting) >= share * _ROOM or place.nbytes >= share * _ROOM_BYTES
+        }
+
+    def put(self, reads: Mapping[int, Read]) -> None:
+        """Let records wait for the processor.
 
         Parameters
         ----------
         reads
             By partition.
-        suspended
-            Ends it while there is no room: what is not put comes again.
         """
-        places = {n: place for n in reads if (place := self._places.get(n))}
-        for record in _by_turns(read.records for n, read in reads.items() if n in places):
-            place = places[record.partition]
-            if record.offset < place.frontier:
-                continue
-            if self._is_full and not await self._has_room(suspended):
-                return
-            if self._places.get(record.partition) is not place:
-                return
-            self._put(place, record)
-        for number, place in places.items():
-            place.frontier = max(place.frontier, reads[number].end)
+        for number, read in reads.items():
+            if place := self._places.get(number):
+                for record in read.records:
+                    if record.offset >= place.frontier:
+                        place.put(record)
+                place.frontier = max(place.frontier, read.end)
+        self._note_what_waits()
 
-    def _put(self, place: Position, record: Any) -> None:
-        if record.offset > place.frontier:
-            span = f"{place.frontier} to {record.offset - 1}"
-            logger.info("%s[%d]: the log has no offset %s", record.topic, record.partition, span)
-        taken = to_record(record)
-        self._queue.append(taken)
-        self._queued_bytes += taken.size
-        place.waiting.append(record.offset)
-        place.frontier = record.offset + 1
-        self._arrived.set()
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._queue) >= _ROOM or self._queued_bytes >= _ROOM_BYTES
-
-    async def _has_room(self, suspended: asyncio.Event) -> bool:
-        self._room.clear()
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._room, suspended)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return not suspended.is_set()
+    def _note_what_waits(self) -> None:
+        if any(place.is_ready for place in self._places.values()):
+            self._arrived.set()
+        else:
+            self._arrived.clear()
 
     # -- for the processor -------------------------------------------------------------------
 
@@ -179,15 +192,29 @@ class FaustLog:
         await self._arrived.wait()
 
     def take(self, most: int) -> list[Record]:
-        """Take the records that wait, so many at most."""
-        found = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
-        for record in found:
-            self._places[record.place.partition].waiting.popleft()
-            self._queued_bytes -= record.size
-        if not self._queue:
-            self._arrived.clear()
-        self._room.set()
+        """Take records that wait, so many at most, of each partition in turn."""
+        found: list[Record] = []
+        ready = deque(place for n in self._order if (place := self._places[n]).is_ready)
+        self._order.rotate(-1)  # the next time another one is the first
+        while ready and len(found) < most:
+            place = ready.popleft()
+            found.append(place.take())
+            if place.waiting:
+                ready.append(place)
+        self._note_what_waits()
         return found
+
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Let records of partitions that are still ours wait again, before all others."""
+        for record in reversed(records):
+            self._places[record.place.partition].put_back(record)
+        self._note_what_waits()
+
+    def hold(self, partition: int, held: bool) -> None:
+        """Hand out nothing of a partition while it is held."""
+        if place := self._places.get(partition):
+            place.is_held = held
+            self._note_what_waits()
 
     async def send(self, message: Message) -> Awaitable[object]:
         """Hand a message over; what comes back is done when the broker has it."""
@@ -209,24 +236,24 @@ class FaustLog:
                 await acknowledgement
         if place and self._places.get(partition) is place:
             for key, value in states.items():
-                self._put_state(key, value)
+                if value is None:
+                    self._states.pop(key, None)
+                else:
+                    self._states[key] = value
 
     def _state(self, key: str, value: bytes | None, partition: int, now_ms: int) -> Message:
         encoded = msgspec.json.encode(key)
         return Message(self._changelog, encoded, value, [], now_ms, partition)
-
-    def _put_state(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._states.pop(key, None)
-        else:
-            self._states[key] = value
 
     def position(self, partition: int) -> int:
         """Return the offset from which on `take` has handed out nothing."""
         place = self._places.get(partition)
         if place is None:
             return 0
-        return place.waiting[0] if place.waiting else place.frontier
+        try:
+            return place.waiting[0].place.offset
+        except IndexError:
+            return place.frontier
 
     def end(self, partition: int) -> int | None:
         """Return the offset behind the last message; ``None`` when nothing was heard lately."""
@@ -255,11 +282,6 @@ class FaustLog:
 
 def _is_news(offset: int, place: Position) -> bool:
     return offset > 0 if place.committed is None else offset > place.committed
-
-
-def _by_turns(sequences: Iterable[Sequence[Any]]) -> Iterable[Any]:
-    """Yield the first of each, then the second of each, and so on."""
-    return (item for item in chain(*zip_longest(*sequences)) if item is not None)
 
 
 def to_record(record: Any) -> Record:

@@ -60,6 +60,11 @@ class StreamWorker:
         return self.processor.positions
 
     @property
+    def late_done(self) -> int:
+        """Number of messages that take long and were processed."""
+        return self.processor.late.done
+
+    @property
     def is_assigned(self) -> bool:
         """Whether the group has given us our share, be it none, and its states are recovered."""
         return self.processor.is_assigned

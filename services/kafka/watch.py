@@ -39,6 +39,10 @@ class Watched(Protocol):
         """Next offset to process, by partition that is ours."""
 
     @property
+    def late_done(self) -> int:
+        """Number of messages that take long and were processed."""
+
+    @property
     def is_assigned(self) -> bool:
         """Whether the group has given us our share, be it none."""
 
@@ -111,7 +115,8 @@ class Watch:
     def observe(self, now: float, lags: Sequence[PartitionLag]) -> None:
         """Compare what the broker says with where the worker is."""
         here = self.worker.positions if self.worker.is_assigned else None
-        self.health.observe(now, here, {lag.partition: lag.end for lag in lags})
+        ends = {lag.partition: lag.end for lag in lags}
+        self.health.observe(now, here, ends, self.worker.late_done)
 
     def alive(self) -> Answer:
         """Tell whether the worker gets on."""

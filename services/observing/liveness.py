@@ -32,12 +32,15 @@ class Health:
     _answered: float = field(init=False)
     _positions: dict[int, int] = field(default_factory=dict)
     _moved: dict[int, float] = field(default_factory=dict)
+    _late_done: int = 0
     _assigned: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._answered = self._assigned = self.started
 
-    def observe(self, now: float, positions: Offsets | None, ends: Offsets) -> None:
+    def observe(
+        self, now: float, positions: Offsets | None, ends: Offsets, late_done: int = 0
+    ) -> None:
         """Take in what the broker and the worker say.
 
         Parameters
@@ -49,17 +52,21 @@ class Health:
             ``None`` while the group has not assigned any share.
         ends
             Offset that the next message of each partition will have.
+        late_done
+            How many messages that take long were processed so far. A partition may wait for those
+            of all others: one at a time is processed, so each is progress.
         """
         self._answered = now
         if positions is not None:
             self._assigned = now
         positions = positions or {}
+        goes_on = late_done != self._late_done
         moved = {}  # replaced as a whole: another thread may read it
         for partition, position in positions.items():
             waits = position < ends.get(partition, 0)
-            stands = waits and self._positions.get(partition) == position
+            stands = waits and not goes_on and self._positions.get(partition) == position
             moved[partition] = self._moved[partition] if stands else now
-        self._positions, self._moved = dict(positions), moved
+        self._positions, self._moved, self._late_done = dict(positions), moved, late_done
 
     def problems(self, now: float) -> list[str]:
         """Say what is wrong; empty for a worker that is alive."""

@@ -1,6 +1,7 @@
 """Streams that are ended by the worker: idle ones, and the largest when memory is full."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.echo import echo
 from schemas.errors import MemoryFull
+from services.processing.advancing import PATIENCE_SECONDS
 from services.processing.core import Output, Saved, State
 from services.processing.outbox import Parcel
 from services.processing.partition import Partition
@@ -30,8 +32,10 @@ async def close(
     streams: Sequence[Open[State, Saved]],
     end: Callable[[State], Sequence[Step[State, Saved, Output]]],
     why: str,
-) -> None:
+) -> int:
     """End streams step by step: what one saves must last before the next is published.
+
+    After `PATIENCE_SECONDS` the rest are left for the next time.
 
     Parameters
     ----------
@@ -43,14 +47,23 @@ async def close(
         Gives the steps that end one.
     why
         For the log.
+
+    Returns
+    -------
+    How many were ended.
     """
     if not streams:
-        return
+        return 0
+    closing, until = [], time.monotonic() + PATIENCE_SECONDS
+    for _, _, state in streams:
+        closing.append(await processor.advancer.run(end, state))
+        if time.monotonic() > until:
+            break
+    streams = streams[: len(closing)]
     first = echo(streams[0][1])
     more = f" and {len(streams) - 1} more" if len(streams) > 1 else ""
     fields = {"service": processor.core.service, "stream": first}
     logger.info("closed as %s: stream %s%s", why, first, more, extra=fields)
-    closing = [await processor.advancer.run(end, state) for _, _, state in streams]
     for steps in zip_longest(*closing):
         await processor.complete_checkpoint()  # of the steps before
         parcel: Parcel[State, Saved, Output] = Parcel()
@@ -58,6 +71,7 @@ async def close(
             if step is not None and not partition.lost:
                 await processor.outbox.put(parcel, partition, name, step)
         await processor.hand_over(parcel)
+    return len(streams)
 
 
 async def close_largest(processor: "Processor[State, Saved, Output]", limit: int) -> None:
@@ -84,6 +98,7 @@ def _largest(
         (live.size, -live.touched, partition, name)
         for partition in partitions
         for name, live in partition.live.items()
+        if name not in partition.late
     ]
     for size, _, partition, name in sorted(found, key=lambda item: item[:2], reverse=True):
         if needed <= 0:

@@ -1,6 +1,6 @@
 """What the worker needs to know of a service: its core, and where its output goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -13,6 +13,20 @@ from services.processing.records import Progress, Record, Step
 State = TypeVar("State")
 Saved = TypeVar("Saved", bound=msgspec.Struct)
 Output = TypeVar("Output", bound=Event)
+
+
+class TakesLong(Exception):
+    """A message takes longer than others should wait for it.
+
+    Parameters
+    ----------
+    go_on
+        Processes it all the same, as `Core.advance` would; one such at a time.
+    """
+
+    def __init__(self, go_on: Callable[[], Sequence[Step[Any, Any, Any]]]) -> None:
+        super().__init__("it takes long")
+        self.go_on = go_on
 
 
 class Core(Protocol[State, Saved, Output]):
@@ -37,7 +51,13 @@ class Core(Protocol[State, Saved, Output]):
         """Return the state of a stream after a restart."""
 
     def advance(self, state: State | None, record: Record) -> Sequence[Step[State, Saved, Output]]:
-        """Take in a message; bad input becomes a dead letter, nothing is raised for it."""
+        """Take in a message; bad input becomes a dead letter, nothing is raised for it.
+
+        Raises
+        ------
+        TakesLong
+            Nothing was done with it yet.
+        """
 
     def close(self, state: State) -> Sequence[Step[State, Saved, Output]]:
         """End a stream that went idle.

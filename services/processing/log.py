@@ -40,6 +40,18 @@ class Log(Protocol):
     def take(self, most: int) -> Sequence[Record]:
         """Take the records that wait, so many at most."""
 
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Let records wait again, before all others: they were taken last, and nobody began them.
+
+        Parameters
+        ----------
+        records
+            In the order of the log.
+        """
+
+    def hold(self, partition: int, held: bool) -> None:
+        """Hand out nothing of a partition while it is held."""
+
     async def send(self, message: Message) -> Awaitable[object]:
         """Hand a message over; what comes back is done when the log has it."""
 

@@ -1,5 +1,6 @@
 """All that is known of one partition while it is ours; to lose it is to drop one object."""
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic
 
@@ -47,6 +48,10 @@ class Partition(Generic[State, Saved]):
         The open streams, by stream id.
     unsaved
         What was decided since the last checkpoint, by stream id.
+    late
+        Messages that wait for one that takes long, that one the first, by stream id.
+    unbegun
+        Offsets of messages that were put back.
     """
 
     number: int
@@ -56,14 +61,20 @@ class Partition(Generic[State, Saved]):
     held_bytes: int = 0
     live: dict[str, Live[State]] = field(default_factory=dict)
     unsaved: dict[str, Saved] = field(default_factory=dict)
+    late: dict[str, deque[Record]] = field(default_factory=dict)
+    unbegun: set[int] = field(default_factory=set)
 
     def key(self, stream_id: str) -> str:
         """Tell streams of one id in several partitions apart."""
         return f"{self.number}/{stream_id}"
 
     def take(self, record: Record) -> bool:
-        """Take a message in; tell whether it is new."""
-        return self.offsets.add(record.place.offset)
+        """Take a message in; tell whether it is new, or was put back."""
+        offset = record.place.offset
+        if offset in self.unbegun:
+            self.unbegun.discard(offset)
+            return True
+        return self.offsets.add(offset)
 
     def move(
         self, stream_id: str, step: Step[State, Saved, Any], now: float, size: int = 0

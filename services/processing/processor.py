@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic
 
-from schemas.echo import echo
-from services.processing.advancing import Advancer
+from services.processing.advancing import Advancer, Outcome, Steps
 from services.processing.checkpoint import Checkpoint
 from services.processing.closing import close_largest
 from services.processing.core import Core, Output, Outputs, Saved, State, Turn
+from services.processing.late import Late
 from services.processing.log import Log
 from services.processing.observers import Meter, Tracing
 from services.processing.outbox import Outbox, Parcel
@@ -75,16 +75,16 @@ class Processor(Generic[State, Saved, Output]):
         self.saved = SavedStates(log.states, core)
         self.outbox = Outbox(log, core, outputs, meter)
         self.advancer = Advancer(core, meter)
+        self.late = Late(log, self._process_late)
         self.partitions: dict[int, Partition[State, Saved]] = {}
         self.is_assigned = False
         self.is_stopped = False
-        #: Timestamp of the oldest message in hand; others read it to tell the lag to live.
-        self.in_hand_ms: int | None = None
         #: Held while messages are in hand.
         self.processing = asyncio.Lock()
         self._meter = meter
         self._tracing = tracing
         self._memory = memory
+        self._batch_ms: int | None = None
         self._saving = asyncio.Lock()
         self._checkpoint = self._new_checkpoint()
 
@@ -98,7 +98,14 @@ class Processor(Generic[State, Saved, Output]):
     @property
     def positions(self) -> dict[int, int]:
         """Next offset to process, by partition that is ours."""
-        return {number: self.log.position(number) for number in list(self.partitions)}
+        late = self.late.firsts
+        return {n: late.get(n, self.log.position(n)) for n in list(self.partitions)}
+
+    @property
+    def in_hand_ms(self) -> int | None:
+        """Timestamp of the oldest message in hand; others tell the lag to live by it."""
+        known = [ms for ms in (self._batch_ms, self.late.oldest_ms) if ms is not None]
+        return min(known, default=None)
 
     # -- consuming ---------------------------------------------------------------------------
 
@@ -114,7 +121,7 @@ class Processor(Generic[State, Saved, Output]):
         if self.is_stopped:
             return
         records = self.log.take(MAX_TOGETHER)
-        self.in_hand_ms = min((record.timestamp_ms for record in records), default=None)
+        self._batch_ms = min((record.timestamp_ms for record in records), default=None)
         try:
             await self._process(records)
             await close_largest(self, self._memory)
@@ -123,30 +130,77 @@ class Processor(Generic[State, Saved, Output]):
             await self.log.crash(error)
             raise
         finally:
-            self.in_hand_ms = None
+            self._batch_ms = None
 
     async def _process(self, records: Sequence[Record]) -> None:
         """Take in messages that wait together, and hand over what comes of them."""
         waiting = list(self._take_in(records))
         began_ns = time.time_ns()
         turns = [Turn(self._state(partition, name), some) for partition, name, some in waiting]
-        results = await self.advancer.advance(turns)
+        outcomes = await self.advancer.advance(turns)
         parcel: Parcel[State, Saved, Output] = Parcel()
-        for (partition, name, some), result in zip(waiting, results, strict=True):
-            for record, steps in zip(some, result, strict=False):  # fewer after a halt
-                with self._tracing.span(record, began_ns) as traceparent:
-                    for step in steps:
-                        await self.outbox.put(parcel, partition, name, step, record, traceparent)
+        for (partition, name, some), outcome in zip(waiting, outcomes, strict=True):
+            for record, steps in zip(some, outcome.steps, strict=False):
+                await self._put(parcel, partition, name, record, steps, began_ns)
+        self._leave_over(waiting, outcomes)  # no sooner: its streams are where it goes on now
         await self.hand_over(parcel)
+
+    async def _put(
+        self,
+        parcel: Parcel[State, Saved, Output],
+        partition: Partition[State, Saved],
+        name: str,
+        record: Record,
+        steps: Steps[State, Saved, Output],
+        began_ns: int,
+    ) -> None:
+        self._meter.consumed(record.place)
+        with self._tracing.span(record, began_ns) as traceparent:
+            for step in steps:
+                await self.outbox.put(parcel, partition, name, step, record, traceparent)
+
+    def _leave_over(
+        self,
+        waiting: Sequence[Waiting[State, Saved]],
+        outcomes: Sequence[Outcome[State, Saved, Output]],
+    ) -> None:
+        """Let what was not begun wait again, and what takes long go on beside the others."""
+        unbegun: list[Record] = []
+        for (partition, name, some), outcome in zip(waiting, outcomes, strict=True):
+            rest = some[len(outcome.steps) :]
+            if outcome.takes_long:
+                self.late.add(partition, name, rest)
+            elif not partition.lost:
+                unbegun += rest
+                partition.unbegun.update(record.place.offset for record in rest)
+        if not self.advancer.is_halted:
+            self.log.put_back(sorted(unbegun, key=lambda record: record.place.offset))
+
+    async def _process_late(
+        self, partition: Partition[State, Saved], name: str, record: Record
+    ) -> bool:
+        """Process a message that takes long; tell whether that was still ours to do."""
+        began_ns = time.time_ns()
+        steps = await self.advancer.advance_patiently(self._state(partition, name), record)
+        async with self.processing:
+            if partition.lost or self.advancer.is_halted:
+                return False
+            parcel: Parcel[State, Saved, Output] = Parcel()
+            await self._put(parcel, partition, name, record, steps, began_ns)
+            await self.hand_over(parcel)
+        return True
 
     def _take_in(self, records: Iterable[Record]) -> Iterable[Waiting[State, Saved]]:
         """Note messages as needed, all before the first await; give them by stream."""
         streams: dict[tuple[int, str], Waiting[State, Saved]] = {}
         for record in records:
             partition = self.partitions.get(record.place.partition)
-            if partition is not None and partition.take(record):
-                self._meter.consumed(record.place)
-                name = self.core.stream_id(record)
+            if partition is None or not partition.take(record):
+                continue
+            name = self.core.stream_id(record)
+            if name in partition.late:
+                self.late.add(partition, name, [record])
+            else:
                 entry = (partition, name, list[Record]())
                 streams.setdefault((partition.number, name), entry)[2].append(record)
         return streams.values()
@@ -156,29 +210,9 @@ class Processor(Generic[State, Saved, Output]):
             return partition.live[stream_id].state
         key = partition.key(stream_id)
         saved = partition.unsaved.get(stream_id) or self.saved.load(key)
-        return None if saved is None else self.resume_past(partition.number, stream_id, saved)
-
-    def resume_past(self, partition: int, stream_id: str, saved: Saved) -> State | None:
-        """Take a stream up again, unless its state is of messages that nobody has sent yet."""
-        reached, end = self.core.reaches(saved), self.log.end(partition)
-        if end is not None and reached > end:
-            logger.error(
-                "stream %s begins anew: its saved state reaches offset %d, and the log %d",
-                echo(stream_id),
-                reached,
-                end,
-            )
+        if saved is None:
             return None
-        return self.resume(stream_id, saved)
-
-    def resume(self, stream_id: str, saved: Saved) -> State | None:
-        """Take a stream up again; it begins anew rather than fail at every start."""
-        try:
-            return self.core.resume(stream_id, saved)
-        except Exception:
-            name = echo(stream_id)
-            logger.exception("stream %s begins anew: its saved state cannot be used", name)
-            return None
+        return self.saved.resume(stream_id, saved, self.log.end(partition.number))
 
     async def hand_over(self, parcel: Parcel[State, Saved, Output]) -> None:
         """Let a parcel be delivered, and the next checkpoint cover it."""

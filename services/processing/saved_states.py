@@ -7,6 +7,7 @@ from typing import Final, Generic
 
 import msgspec
 
+from schemas.echo import echo
 from services.processing.core import Core, Output, Saved, State
 from services.processing.records import Progress
 
@@ -62,6 +63,28 @@ class SavedStates(Generic[State, Saved, Output]):
         """Return the saved state of a stream and when it was saved (s since 1970)."""
         value = self._data.get(key)
         return None if value is None else self._read(key, value)
+
+    def resume(self, stream_id: str, saved: Saved, end: int | None) -> State | None:
+        """Take a stream up again; it begins anew rather than fail at every start.
+
+        Parameters
+        ----------
+        stream_id, saved
+            It.
+        end
+            Offset behind the last message of its log, if known: a state that reaches further is of
+            messages that nobody has sent yet.
+        """
+        name, reached = echo(stream_id), self._core.reaches(saved)
+        if end is not None and reached > end:
+            text = "stream %s begins anew: its saved state reaches offset %d, and the log %d"
+            logger.error(text, name, reached, end)
+            return None
+        try:
+            return self._core.resume(stream_id, saved)
+        except Exception:
+            logger.exception("stream %s begins anew: its saved state cannot be used", name)
+            return None
 
     def __iter__(self) -> Iterator[str]:
         """Yield the keys as they are now."""

@@ -64,11 +64,10 @@ class Upkeep(Generic[State, Saved, Output]):
         if timeout is None:
             return
         closed = _TOGETHER
-        while closed == _TOGETHER:
+        while closed:
             async with self._processor.processing:
                 idle = list(islice(self._idle_since(time.monotonic() - timeout), _TOGETHER))
-                closed = len(idle)
-                await close(self._processor, idle, self._processor.core.close, "idle")
+                closed = await close(self._processor, idle, self._processor.core.close, "idle")
 
     def _idle_since(self, moment: float) -> Iterable[Open[State, Saved]]:
         if self._processor.is_stopped:
@@ -76,7 +75,7 @@ class Upkeep(Generic[State, Saved, Output]):
         for partition in self._processor.partitions.values():
             if self._is_caught_up(partition):
                 for name, live in partition.live.items():
-                    if live.touched < moment:
+                    if live.touched < moment and name not in partition.late:
                         yield partition, name, live.state
 
     def _is_caught_up(self, partition: Partition[State, Saved]) -> bool:
@@ -104,7 +103,7 @@ class Upkeep(Generic[State, Saved, Output]):
         self, partition: Partition[State, Saved], stream_id: str, key: str
     ) -> bool:
         """Take an open stream up again; tell whether a state is over and may go."""
-        if stream_id in partition.live or stream_id in partition.unsaved:
+        if any(stream_id in some for some in (partition.live, partition.unsaved, partition.late)):
             return False
         processor = self._processor
         entry = processor.saved.entry(key)
@@ -112,7 +111,8 @@ class Upkeep(Generic[State, Saved, Output]):
         if not entry or processor.core.is_expired(entry[0], committed, time.time() - entry[1]):
             return True
         if processor.core.is_open(entry[0]):
-            state = processor.resume_past(partition.number, stream_id, entry[0])
+            end = processor.log.end(partition.number)
+            state = processor.saved.resume(stream_id, entry[0], end)
             if state is not None:
                 partition.live[stream_id] = Live(state, partition.since)
         return False

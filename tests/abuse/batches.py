@@ -92,6 +92,15 @@ def claiming(data: bytes, count: int) -> bytes:
     return _sealed(bytes(after_crc))
 
 
+def lying(records: Many, claimed: int) -> bytes:
+    """Return a batch whose first record says that its value has so many bytes."""
+    data = batch(records, "none", timestamp_ms=0)
+    size, true = varint(records.value_bytes), bytes(records.value_bytes)
+    return _sealed(
+        data[DefaultRecordBase.ATTRIBUTES_OFFSET :].replace(size + true, varint(claimed) + true, 1)
+    )
+
+
 def cut_short(data: bytes) -> bytes:
     """Return a batch without its last bytes."""
     return _sealed(data[DefaultRecordBase.ATTRIBUTES_OFFSET : -3])

@@ -3,8 +3,9 @@
 import time
 
 import pytest
+from aiokafka.errors import KafkaError
 
-from tests.abuse.batches import Many, batch, send_batch
+from tests.abuse.batches import Many, batch, lying, send_batch
 from tests.abuse.beside import Beside, Workers, run
 
 pytestmark = [pytest.mark.broker, pytest.mark.abuse, pytest.mark.timeout(600)]
@@ -34,3 +35,19 @@ def test_a_bomb(workers: Workers, codec: str, bomb: str, topic: str) -> None:
         assert beside.letter_at(last)[1].error == "message-too-large"
 
     run(workers, f"{bomb}-{codec}", case)
+
+
+@pytest.mark.parametrize("topic", ["audio.chunks", "audio.features"])
+def test_a_record_that_claims_to_be_longer_than_its_batch(
+    workers: Workers, broker_kind: str, topic: str
+) -> None:
+    async def case(beside: Beside) -> None:
+        data, name = lying(Many(1, 10, b"lies"), 2**31 - 1), beside.settings.topic_prefix + topic
+        if broker_kind == "kafka":  # it looks at each record
+            with pytest.raises(KafkaError):
+                await send_batch(beside.producer, name, 0, data, 1)
+            return
+        place = (0, await send_batch(beside.producer, name, 0, data, 1))
+        await beside.until(lambda: beside.answered([place], topic))
+
+    run(workers, "lying", case)

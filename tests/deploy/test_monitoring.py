@@ -25,6 +25,7 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 
 class _Worker:
     positions = {0: 5}  # noqa: RUF012 - a constant of a test
+    late_done = 0
     is_assigned = True
     live_streams = 1
     in_hand_ms = None

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from schemas import (
@@ -68,7 +69,7 @@ class Verdict:
 def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     """Compute what must come out of these records of the chunk topic."""
     model = load_model(settings.model_path)
-    extractor = Extractor(create_recipe(settings, (model.metadata.feature_set,)))
+    extractor = Extractor(create_recipe(settings, (model.metadata.feature_set,)), inf)
     classifier = Classifier(
         model,
         settings.silence_dbfs,

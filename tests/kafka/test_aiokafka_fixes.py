@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from services.kafka.aiokafka_fixes import TolerantRecords, let_others_go_first
+from services.kafka.aiokafka_fixes import (
+    MAX_READ_BYTES,
+    BoundedResult,
+    TolerantRecords,
+    let_others_go_first,
+)
 from services.kafka.batch_limits import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Unreadable
 from tests.abuse import batches as bombs
 from tests.abuse.batches import Many
@@ -128,9 +134,57 @@ def test_what_cannot_be_read_on_becomes_one_record(codec: str) -> None:
     assert "left out" in str(list(cut)[-1].value.fault)
 
 
+@pytest.mark.parametrize("claimed", [100, 2**20, 2**31 - 1, 2**62])
+def test_nothing_is_read_behind_the_end(claimed: int) -> None:
+    """A record says that its value has so many bytes; the batch has far fewer."""
+    data = bombs.lying(Many(1, 10, b"k"), claimed)
+    (record,) = TolerantRecords(data).next_batch()
+    assert "1 messages of one batch are left out" in str(record.value.fault)
+
+
 def test_partitions_take_turns() -> None:
     full, other, gone = (TopicPartition("t", number) for number in range(3))
     waiting = OrderedDict([(full, ["more"]), (other, ["some"])])
     consumer = SimpleNamespace(_fetcher=SimpleNamespace(_records=waiting))
     let_others_go_first(consumer, [full, gone])
     assert list(waiting) == [other, full]
+
+
+def result(data: bytes) -> tuple[BoundedResult, list[int]]:
+    """Return what a fetch brought, and where it says that it was read up to."""
+    partition, positions = TopicPartition("t", 0), list[int]()
+    records = fetcher.PartitionRecords(
+        partition, TolerantRecords(data), [], 0, None, None, False, fetcher.READ_COMMITTED
+    )
+    state = SimpleNamespace(paused=False, position=0)
+
+    def consumed_to(offset: int) -> None:
+        state.position = offset
+        positions.append(offset)
+
+    state.consumed_to = consumed_to
+    assignment = SimpleNamespace(active=True, state_value=lambda _: state)
+    found = BoundedResult(partition, assignment=assignment, partition_records=records, backoff=0)
+    return found, positions
+
+
+def test_a_read_is_bounded_by_bytes() -> None:
+    """Of 200 MB in 7 kB; the rest comes with the next reads."""
+    one = bombs.batch(Many(6, 5_000_000, b"k"), "zstd", timestamp_ms=0)
+    data = b"".join((6 * n).to_bytes(8, "big") + one[8:] for n in range(7))
+    assert len(data) < 10_000
+    found, positions = result(data)
+    offsets = []
+    while found.has_more():
+        some = found.getall(500)
+        assert sum(len(record.value) for record in some) < MAX_READ_BYTES + 5_000_000
+        offsets += [record.offset for record in some]
+    assert offsets == list(range(42))
+    assert positions[-1] == 42
+
+
+def test_small_records_are_read_together() -> None:
+    found, positions = result(bombs.batch(Many(1200, 10, b"k"), "none", timestamp_ms=0))
+    assert [len(found.getall(500)) for _ in range(3)] == [500, 500, 200]
+    assert positions == [500, 1000, 1200]
+    assert not found.has_more()

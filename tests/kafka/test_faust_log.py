@@ -48,25 +48,21 @@ def record(offset: int, partition: int = 0) -> Any:
     )
 
 
-def read(begin: int, *offsets: int, end: int | None = None) -> Read:
+def read(begin: int, *offsets: int, end: int | None = None, partition: int = 0) -> Read:
     last = offsets[-1] + 1 if offsets else begin
-    return Read(begin, last if end is None else end, [record(offset) for offset in offsets])
+    records = [record(offset, partition) for offset in offsets]
+    return Read(begin, last if end is None else end, records)
 
 
-def a_log(begin: int = 0, broker: Broker | None = None) -> FaustLog:
+def a_log(begin: int = 0, broker: Broker | None = None, partitions: int = 1) -> FaustLog:
     log = FaustLog(broker or Broker(), "changelog", {})
-    log.open({0: begin}, {})
+    log.open(dict.fromkeys(range(partitions), begin), {})
     return log
 
 
-def put(log: FaustLog, one: Read, *, suspended: bool = False) -> None:
-    async def putting() -> None:
-        event = asyncio.Event()
-        if suspended:
-            event.set()
-        await asyncio.wait_for(log.put({0: one}, event), 5)
-
-    asyncio.run(putting())
+def put(log: FaustLog, *reads: Read) -> None:
+    """Put reads of partition 0, 1 and so on."""
+    log.put(dict(enumerate(reads)))
 
 
 def taken(log: FaustLog) -> list[int]:
@@ -112,13 +108,70 @@ def test_the_position_is_behind_nothing_that_waits() -> None:
     assert log.position(0) == 5
 
 
-def test_what_finds_no_room_before_a_rebalance_comes_again() -> None:
+def test_a_partition_that_is_full_is_not_wanted_and_others_are() -> None:
+    log = a_log(partitions=2)
+    put(log, read(0, *range(60)))
+    assert log.full == set()
+    put(log, read(60, *range(60, 100)))
+    assert log.full == {0}
+    put(log, read(100), read(0, 0, partition=1))
+    assert log.full == {0}
+    log.take(90)
+    assert log.full == set()
+
+
+def test_each_partition_has_its_share_of_the_bytes() -> None:
+    log, large = a_log(partitions=4), record(0)
+    large.value = bytes(40 << 20)
+    put(log, Read(0, 1, [large]))
+    assert log.full == {0}
+    part = record(0, 1)
+    part.value = bytes(8 << 20)
+    log.put({1: Read(0, 1, [part])})
+    assert log.full == {0, 1}
+    log.take(1)
+    assert log.full == set()
+
+
+def test_partitions_are_taken_by_turns_and_the_first_changes() -> None:
+    log = a_log(partitions=3)
+    put(log, *(read(0, 0, 1, 2, partition=n) for n in range(3)))
+    places = [[(r.place.partition, r.place.offset) for r in log.take(4)] for _ in range(3)]
+    assert places == [
+        [(0, 0), (1, 0), (2, 0), (0, 1)],
+        [(1, 1), (2, 1), (0, 2), (1, 2)],
+        [(2, 2)],
+    ]
+
+
+def test_what_is_put_back_comes_first_again() -> None:
     log = a_log()
-    put(log, read(0, *range(100)), suspended=True)
-    first = taken(log)
-    assert first == list(range(len(first)))
-    assert len(first) < 100
-    assert log.begin_again({0: read(100)}) == {0: len(first)}
+    put(log, read(0, 0, 1, 2, 3))
+    first = log.take(3)
+    log.put_back([first[0], first[2]])
+    assert log.position(0) == 0
+    assert taken(log) == [0, 2, 3]
+    assert log.position(0) == 4
+
+
+def test_nothing_of_a_partition_that_is_held_is_handed_out() -> None:
+    async def waits(log: FaustLog) -> bool:
+        try:
+            await asyncio.wait_for(log.wait(), 0.01)
+        except TimeoutError:
+            return True
+        return False
+
+    log = a_log(partitions=2)
+    log.hold(0, held=True)
+    put(log, read(0, 0, 1))
+    assert taken(log) == []
+    assert asyncio.run(waits(log))
+    put(log, read(0), read(0, 0, partition=1))
+    assert [found.place.partition for found in log.take(9)] == [1]
+    log.hold(0, held=False)
+    assert not asyncio.run(waits(log))
+    assert taken(log) == [0, 1]
 
 
 def test_what_waits_is_forgotten_with_its_partition() -> None:
@@ -181,14 +234,16 @@ def test_null_headers_and_times_beyond_the_calendar_are_bounded() -> None:
     assert found.value == b""
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8), st.booleans()), max_size=40))
-def test_any_reads_give_the_log_in_order_without_holes(reads: list[tuple[int, int, bool]]) -> None:
-    """The log has the even offsets; reads begin anywhere, and may be cut off."""
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8), st.integers(0, 9)), max_size=40))
+def test_any_reads_give_the_log_in_order_without_holes(reads: list[tuple[int, int, int]]) -> None:
+    """The log has the even offsets; reads begin anywhere, and some records are put back."""
     log, came = a_log(), list[int]()
-    for begin, length, suspended in reads:
+    for begin, length, back in reads:
         there = [offset for offset in range(begin, begin + length) if offset % 2 == 0]
         one = Read(begin, begin + length, [record(offset) for offset in there])
         if not log.begin_again({0: one}):
-            put(log, one, suspended=suspended)
-        came += taken(log)
+            put(log, one)
+        found = log.take(1000)
+        log.put_back(found[back:])
+        came += [record.place.offset for record in found[:back]]
     assert came == list(range(0, 2 * len(came), 2))

@@ -32,6 +32,14 @@ def test_messages_that_wait_without_progress_are_a_stall(health: Health) -> None
     assert health.problems(70) == []
 
 
+def test_a_message_that_takes_long_is_progress_of_all(health: Health) -> None:
+    for now in range(0, 305, 5):
+        health.observe(now, {0: 7, 1: 3}, {0: 9, 1: 9}, late_done=now // 50)
+        assert health.problems(now) == []
+    health.observe(365, {0: 7, 1: 3}, {0: 9, 1: 9}, late_done=6)
+    assert len(health.problems(365)) == 2
+
+
 def test_waiting_begins_with_the_first_message(health: Health) -> None:
     health.observe(0, {0: 7}, {0: 7})
     health.observe(500, {0: 7}, {0: 7})

@@ -5,7 +5,7 @@ durable any more. Between any two acts other workers may write, too.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,8 @@ class MemoryLog:
     recovered: dict[str, bytes]
     acts: int | None = None
     taken: int = field(init=False)
+    waiting: list[Record] = field(default_factory=list)
+    held: bool = False
     crashed: bool = False
 
     def __post_init__(self) -> None:
@@ -82,11 +84,23 @@ class MemoryLog:
         """Nothing waits here: tests take by themselves."""
 
     def take(self, most: int) -> list[Record]:
-        found = self.disk.source[self.taken : self.taken + most]
-        self.taken += len(found)
+        if self.held:
+            return []
+        found = (self.waiting + self.disk.source[self.taken :])[:most]
+        self.taken += len(found) - len(self.waiting[:most])
+        del self.waiting[:most]
         return found
 
+    def put_back(self, records: Sequence[Record]) -> None:
+        self.waiting[:0] = records
+        offsets = [record.place.offset for record in self.waiting]
+        assert offsets == sorted(set(offsets))
+
+    def hold(self, partition: int, held: bool) -> None:
+        self.held = held
+
     async def send(self, message: Message) -> Awaitable[object]:
+        await asyncio.sleep(0)  # others may act meanwhile
         return _Delivery(self, message)
 
     async def save(self, partition: int, states: Mapping[str, bytes | None]) -> None:
@@ -99,7 +113,7 @@ class MemoryLog:
                 self.recovered[key] = value
 
     def position(self, partition: int) -> int:
-        return self.taken
+        return self.waiting[0].place.offset if self.waiting else self.taken
 
     def end(self, partition: int) -> int | None:
         return len(self.disk.source)
@@ -111,7 +125,7 @@ class MemoryLog:
         """Commit, as long as the group knows this one as the owner."""
         self.act()
         if self.disk.owner is self and 0 in offsets:
-            assert offsets[0] <= self.taken, "what is committed was not taken"
+            assert offsets[0] <= self.position(0), "what is committed was not taken"
             self.disk.committed = max(self.disk.committed, offsets[0])
 
     async def crash(self, error: Exception) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from schemas import FeatureVector, Place
 from schemas.errors import InputError
 from services.observing.worker_metrics import Metrics
-from services.processing.advancing import Advancer
+from services.processing.advancing import PATIENCE_SECONDS, Advancer, Outcome
 from services.processing.container import processors
-from services.processing.core import Turn
+from services.processing.core import TakesLong, Turn
 from services.processing.records import Progress, Record, Step
 
 
@@ -50,8 +50,8 @@ class Collector:
         seen = Seen((*(state.values if state else ()), record.value), ended)
         return [Step(None if ended else seen, released=(record.place.offset,), saved=seen)]
 
-    def close(self, state: Seen) -> SeenStep:
-        return Step(state)
+    def close(self, state: Seen) -> Sequence[SeenStep]:
+        return [Step(state)]
 
     def size(self, state: Seen) -> int:
         return sum(map(len, state.values))
@@ -94,14 +94,24 @@ def a_record(stream: str, value: bytes, offset: int) -> Record:
     return Record(Place("t", 0, offset), 0, stream.encode(), value)
 
 
-def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False) -> Any:
+def outcomes(
+    core: Any,
+    streams: dict[str, list[Record]],
+    *,
+    halted: bool = False,
+    patience: float = PATIENCE_SECONDS,
+) -> list[Outcome[Seen, Seen, FeatureVector]]:
     advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(
-        core, Metrics("extractor", "group", "audio.chunks")
+        core, Metrics("extractor", "group", "audio.chunks"), patience
     )
     if halted:
         advancer.halt()
     turns: list[Turn[Seen]] = [Turn(None, records) for records in streams.values()]
     return asyncio.run(advancer.advance(turns))
+
+
+def advance(core: Any, streams: dict[str, list[Record]], *, halted: bool = False) -> Any:
+    return [outcome.steps for outcome in outcomes(core, streams, halted=halted)]
 
 
 def last(found: list[Sequence[SeenStep]]) -> Seen | None:
@@ -159,3 +169,41 @@ def test_streams_are_advanced_side_by_side() -> None:
 @pytest.mark.parametrize("core", [Collector(), BatchCollector()], ids=["threads", "together"])
 def test_nothing_begins_after_a_halt(core: Any) -> None:
     assert advance(core, {"a": [a_record("a", b"x", 0)]}, halted=True) == [[]]
+
+
+def test_nothing_begins_when_the_time_is_up_but_one_message_in_each_thread() -> None:
+    streams = {name: [a_record(name, b"x", i) for i in range(5)] for name in "abcde"}
+    found = outcomes(Collector(), streams, patience=-1.0)
+    assert [len(outcome.steps) for outcome in found] == [
+        int(number < processors()) for number in range(5)
+    ]
+    assert not any(outcome.takes_long for outcome in found)
+
+
+def test_a_stream_is_left_over_from_a_message_on_that_takes_long() -> None:
+    class Sometimes(Collector):
+        def advance(self, state: Seen | None, record: Record) -> Sequence[SeenStep]:
+            if record.value == b"long":
+                raise TakesLong(list)
+            return super().advance(state, record)
+
+    streams = {
+        "a": [a_record("a", value, i) for i, value in enumerate([b"x", b"long", b"x"])],
+        "b": [a_record("b", b"x", 3)],
+    }
+    found = outcomes(Sometimes(), streams)
+    assert [(len(o.steps), o.takes_long) for o in found] == [(1, True), (1, False)]
+
+
+def test_a_message_that_takes_long_is_processed_patiently() -> None:
+    class Fails(Collector):
+        def advance(self, state: Seen | None, record: Record) -> Sequence[SeenStep]:
+            raise TakesLong(lambda: super(Fails, self).advance(state, record))
+
+    advancer: Advancer[Seen, Seen, FeatureVector] = Advancer(
+        Fails(), Metrics("extractor", "group", "audio.chunks")
+    )
+    (step,) = asyncio.run(advancer.advance_patiently(None, a_record("a", b"x", 0)))
+    assert step.saved == Seen((b"x",))
+    (step,) = asyncio.run(advancer.advance_patiently(None, a_record("a", b"fail", 0)))
+    assert [letter.error.code for letter in step.dead_letters] == ["internal-error"]

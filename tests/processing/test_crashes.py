@@ -17,8 +17,9 @@ from schemas import AudioChunk, FeatureVector, Place, encode_event
 from services.classifier.classifier import Classifier
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, StreamState
+from services.processing.advancing import PATIENCE_SECONDS
 from services.processing.checkpoint import Checkpoint
-from services.processing.core import Core
+from services.processing.core import Core, TakesLong
 from services.processing.records import Record
 from services.processing.saved_states import SavedStates
 from tests.audio import integers, noise
@@ -27,6 +28,8 @@ from tests.extractor.streams import END, RECIPES, chunk, record
 from tests.processing.worlds import Happening, World, encoded, live
 
 EXTRACTOR, APART = map(Extractor, RECIPES)
+#: Most messages of audio take long for it.
+LATE = Extractor(RECIPES[0], side_by_side_seconds=0.5)
 CLASSIFIER = Classifier(MODEL)
 AUDIO = integers(noise(5.0, 8_000))
 KEYS = ("a", "b")
@@ -129,7 +132,11 @@ class Fold:
 
     def record(self, entry: Record) -> None:
         key = self.core.stream_id(entry)
-        self.take(key, self.core.advance(self.states.get(key), entry))
+        try:
+            steps = self.core.advance(self.states.get(key), entry)
+        except TakesLong as long:
+            steps = long.go_on()
+        self.take(key, steps)
 
     def close(self, silences: dict[int, int], offset: int) -> None:
         """End the streams that were ended before an offset."""
@@ -150,21 +157,30 @@ def undisturbed(world: World) -> dict[str, set[bytes]]:
     return encoded(fold.events)
 
 
-def check(core: Core[Any, Any, Any], log: Iterable[Record], story: Iterable[Any]) -> World:
-    world = live(core, list(log), story)
+def check(
+    core: Core[Any, Any, Any],
+    log: Iterable[Record],
+    story: Iterable[Any],
+    patience: float = PATIENCE_SECONDS,
+) -> World:
+    world = live(core, list(log), story, patience)
     assert {len(versions) for versions in world.values.values()} <= {1}
     assert world.values == undisturbed(world)
     assert world.disk.committed == len(world.disk.source)
     return world
 
 
-@pytest.mark.parametrize("extractor", [EXTRACTOR, APART], ids=["behind", "apart"])
+@pytest.mark.parametrize(
+    ("extractor", "patience"),
+    [(EXTRACTOR, PATIENCE_SECONDS), (APART, PATIENCE_SECONDS), (LATE, PATIENCE_SECONDS), (LATE, 0)],
+    ids=["behind", "apart", "late", "late and impatient"],
+)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(log=chunk_logs(), story=STORIES)
 def test_an_extractor_contradicts_nothing_and_misses_nothing(
-    extractor: Extractor, log: list[Record], story: list[tuple[Happening, int]]
+    extractor: Extractor, patience: float, log: list[Record], story: list[tuple[Happening, int]]
 ) -> None:
-    check(extractor, log, story)
+    check(extractor, log, story, patience)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -192,14 +208,19 @@ def vector_log(count: int) -> list[Record]:
 @pytest.mark.parametrize("come", [1, 2, 6])
 @pytest.mark.parametrize(
     ("core", "log"),
-    [(EXTRACTOR, audio_log(7)), (APART, audio_log(7)), (CLASSIFIER, vector_log(8))],
-    ids=["e", "apart", "c"],
+    [
+        (EXTRACTOR, audio_log(7)),
+        (APART, audio_log(7)),
+        (LATE, audio_log(7)),
+        (CLASSIFIER, vector_log(8)),
+    ],
+    ids=["e", "apart", "late", "c"],
 )
 def test_a_crash_at_each_act(core: Any, log: list[Record], come: int) -> None:
     """Whatever lasts when the process ends, nothing is missing and nothing differs."""
     crashes = 0
     for acts in range(40):
-        rounds: list[Any] = [("come", come), ("process", 0), ("checkpoint", 0)] * 3
+        rounds: list[Any] = [("come", come), ("process", 0), ("rest", 0), ("checkpoint", 0)] * 3
         crashes += check(core, log, [("crash", acts), *rounds]).crashes
     assert crashes >= 5
 

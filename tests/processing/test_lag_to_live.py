@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas import Place
-from services.processing.records import Record, Step
+from services.processing.records import Record
 from tests.processing.test_advancing import Collector, Seen, SeenStep
 from tests.processing.worlds import World
 
@@ -18,9 +18,6 @@ class Peeking(Collector):
     def advance(self, state: Seen | None, record: Record) -> list[SeenStep]:
         self.seen.append(self.worlds[0].processor.in_hand_ms)
         return list(super().advance(state, record))
-
-    def close(self, state: Seen) -> Any:
-        return [Step(state)]
 
 
 def _records(*timestamps_ms: int) -> list[Record]:

@@ -9,6 +9,7 @@ import pytest
 from schemas import Place
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, Heard
+from services.processing import closing
 from services.processing.processor import Processor
 from services.processing.records import Record
 from services.processing.saved_states import SavedStates
@@ -70,7 +71,16 @@ def test_one_that_does_not_parse_is_forgotten() -> None:
     assert not list(swept.saved)
 
 
-def test_more_idle_streams_than_are_closed_at_once_are_all_closed() -> None:
+@pytest.mark.parametrize(
+    ("patience", "rounds"), [(60.0, 4), (-1.0, 200)], ids=["many", "one by one"]
+)
+def test_more_idle_streams_than_are_closed_at_once_are_all_closed(
+    patience: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that come meanwhile wait for a few, and no longer than there is patience."""
+    monkeypatch.setattr(closing, "PATIENCE_SECONDS", patience)
+    lines: list[str] = []
+    monkeypatch.setattr(closing.logger, "info", lambda text, *_, **__: lines.append(text))
     many = processor(**{f"0/{i}": OPEN for i in range(200)})
     sweep(many, ours=0)
 
@@ -84,3 +94,4 @@ def test_more_idle_streams_than_are_closed_at_once_are_all_closed() -> None:
     assert not [
         name for name, live in many.partitions[0].live.items() if not live.state.cursor.ended
     ]
+    assert len(lines) == rounds

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from schemas import Event, FeatureVector, GenrePrediction, GenreSegment, Place, encode_event
+from services.processing.advancing import PATIENCE_SECONDS, Advancer
 from services.processing.core import Core, Outputs
 from services.processing.processor import Processor
 from services.processing.records import Record, Step
@@ -19,8 +20,9 @@ OUTPUTS = Outputs(
     {FeatureVector: "features", GenrePrediction: "predictions", GenreSegment: "segments"}, "letters"
 )
 
-#: What may happen to a worker; `idle` is that all its streams were silent for long.
-Happening = Literal["come", "process", "idle", "checkpoint", "crash", "revoke", "zombie"]
+#: What may happen to a worker; `rest` is that all that takes long is through, `idle` that all its
+#: streams were silent for long.
+Happening = Literal["come", "process", "rest", "idle", "checkpoint", "crash", "revoke", "zombie"]
 
 
 class Silent:
@@ -50,10 +52,13 @@ class World:
         What the worker does.
     waiting
         What producers will send.
+    patience
+        After so many seconds it begins no message.
     """
 
     core: Core[Any, Any, Any]
     waiting: list[Record]
+    patience: float = PATIENCE_SECONDS
     disk: Disk = field(default_factory=Disk)
     zombies: list[tuple[MemoryLog, Processor[Any, Any, Any]]] = field(default_factory=list)
     crashes: int = 0
@@ -69,13 +74,14 @@ class World:
         self.processor: Processor[Any, Any, Any] = Processor(
             self.log, self.core, OUTPUTS, silent, silent
         )
+        self.processor.advancer = Advancer(self.core, silent, self.patience)
         self.processor.open([0])
 
     async def happen(self, happening: Happening, number: int) -> None:
         """Let something happen; a crash on the way is followed by a new process."""
-        try:
+        with contextlib.suppress(Crash):
             await self._happen(happening, number)
-        except Crash:
+        if self.log.crashed:
             self.crashes += 1
             self.start()
 
@@ -86,6 +92,8 @@ class World:
                 del self.waiting[:number]
             case "process":
                 await self.processor.process_waiting()
+            case "rest":
+                await self.processor.late.rest()
             case "idle":
                 await self._close_idle(self.processor)
             case "checkpoint":
@@ -115,8 +123,9 @@ class World:
         self.log.acts = None
         self.start()
         await self._happen("come", len(self.waiting))
-        while self.log.taken < len(self.disk.source):
+        while self.log.position(0) < len(self.disk.source):
             await self._happen("process", 0)
+            await self._happen("rest", 0)
         await self._happen("checkpoint", 0)
         await self._happen("idle", 0)
         await self._happen("checkpoint", 0)
@@ -138,11 +147,16 @@ class World:
         return {(h["dead_letter_offset"], h["dead_letter_error"]) for h in headers}
 
 
-def live(core: Core[Any, Any, Any], waiting: list[Record], story: Iterable[Any]) -> World:
+def live(
+    core: Core[Any, Any, Any],
+    waiting: list[Record],
+    story: Iterable[Any],
+    patience: float = PATIENCE_SECONDS,
+) -> World:
     """Live through a story in an event loop of its own."""
 
     async def living() -> World:
-        world = World(core, waiting)
+        world = World(core, waiting, patience)
         await world.run(story)
         return world
 
