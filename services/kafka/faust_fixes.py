@@ -246,10 +246,9 @@ class CarefulConsumer(Consumer):
         records, _ = await self._wait_next_records(timeout)
         if self.should_stop or not isinstance(records, Fetched):
             return
-        for tp, found in records.items():
-            if self._is_changelog_tp(tp):
-                for record in readable(found):
-                    yield tp, self._to_message(tp, record)
+        for tp in filter(self._is_changelog_tp, records):
+            for record in readable(records[tp]):
+                yield tp, self._to_message(tp, record)
         if self.flow_active:
             await self._read(records)
 
@@ -275,9 +274,8 @@ class CarefulConsumer(Consumer):
             await asyncio.sleep(_SHORT_SECONDS)
             return {}
         is_short = len(wanted) < len(active) or all(map(self._is_changelog_tp, wanted))
-        timeout = _SHORT_SECONDS if is_short else timeout
         with naming_lost_rights():
-            return await super()._getmany(wanted, timeout)  # type: ignore[arg-type]
+            return await super()._getmany(wanted, _SHORT_SECONDS if is_short else timeout)  # type: ignore[arg-type]
 
     async def _wait_next_records(self, timeout: float) -> tuple[RecordMap | None, set[TP] | None]:
         seeks = self._seeks
@@ -291,8 +289,7 @@ class CarefulConsumer(Consumer):
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets of partitions that are ours; tell whether that went well."""
-        assigned = self.assignment()
-        mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
         return bool(mine) and await self._commit(mine)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:  # noqa: ARG002
