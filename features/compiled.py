@@ -7,7 +7,7 @@ on alignment.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -22,11 +22,10 @@ ROWS: Final = types.Array(types.float32, 2, "C", readonly=True)
 ROW: Final = types.Array(types.float32, 1, "C", readonly=True)
 
 
-_T = TypeVar("_T", bound=Callable[..., Any])
-
-
-def function(signature: Any, *, reorder: bool = False) -> Callable[[_T], _T]:
-    """Compile a function of this signature.
+def kernel(
+    *arguments: Any, reorder: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Compile a function for these argument types.
 
     Products may fuse with sums. Sums keep their order unless `reorder` lets them run in lanes.
     """
@@ -36,19 +35,13 @@ def function(signature: Any, *, reorder: bool = False) -> Callable[[_T], _T]:
         "fastmath": {"contract", "reassoc"} if reorder else {"contract"},
     }
 
-    def compile_(python: _T) -> _T:
-        compiled: _T
+    def compile_(function: Callable[..., None]) -> Callable[..., None]:
+        signature = types.void(*arguments)
+        compiled: Callable[..., None]
         try:
-            compiled = numba.njit(signature, cache=True, **options)(python)
+            compiled = numba.njit(signature, cache=True, **options)(function)
         except RuntimeError:  # no folder for a cache can be written: compile in each process
-            compiled = numba.njit(signature, **options)(python)
+            compiled = numba.njit(signature, **options)(function)
         return compiled
 
     return compile_
-
-
-def kernel(
-    *arguments: Any, reorder: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Compile a function of these arguments, which it writes its results into."""
-    return function(types.void(*arguments), reorder=reorder)

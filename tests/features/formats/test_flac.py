@@ -147,12 +147,10 @@ def test_a_rate_of_0_hz_is_no_frame() -> None:
 
 
 def test_without_miniaudio_libsndfile_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_three = encode(noise(1.0, RATE, 3), RATE, "FLAC", "PCM_16")
-    expected = decode(of_three).samples
+    expected = decode(FLAC).samples
     monkeypatch.setattr(flac, "_dr_flac", lambda: None)
-    assert quickly(of_three) is None
-    np.testing.assert_array_equal(decode(of_three).samples, expected)
-    np.testing.assert_array_equal(quickly(FLAC), by_libsndfile(FLAC))
+    assert quickly(FLAC) is None
+    np.testing.assert_array_equal(decode(FLAC).samples, expected)
 
 
 def test_a_message_of_nothing_but_sync_bytes_takes_no_time() -> None:
