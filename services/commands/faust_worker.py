@@ -109,10 +109,8 @@ def warm_up(feature_sets: Iterable[FeatureSet]) -> None:
     """Extract features once, so that all is compiled and imported before the first audio comes.
 
     Half of it is noise and half a tone, some of whose frames are transformed in float64. What
-    decodes and resamples what a receiver sends is compiled, too.
+    resamples what a receiver sends is compiled, too.
     """
-    from features.formats import flac_frames  # noqa: F401 - it is compiled on import
-
     noise = np.random.default_rng(0)
     for feature_set in feature_sets:
         half = round(feature_set.window_seconds * feature_set.sample_rate) // 2
