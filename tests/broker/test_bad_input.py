@@ -185,7 +185,7 @@ def test_vectors_that_do_not_fit_are_dead_lettered_by_the_classifier(system: Set
     good = pcm_stream("between vectors", music(3.0), SAMPLE_RATE)
     vector = (
         b'{"schema_version":"1.0","event_id":"x","stream_id":"s","origin":{"topic":"t",'
-        b'"partition":0,"offset":0},"feature_set":"musicnn-200","window_index":0,'
+        b'"partition":0,"offset":0},"feature_set":"musicnn-200-int8","window_index":0,'
         b'"start_seconds":0,"end_seconds":3,"level_dbfs":-20,"values":[%s],"final":true}'
     )
     features = {
@@ -213,13 +213,13 @@ def test_vectors_that_do_not_fit_are_dead_lettered_by_the_classifier(system: Set
 def test_a_forged_origin_silences_no_stream(system: Settings) -> None:
     """Whoever may write feature vectors, names a chunk that nobody has sent."""
     chunks, good = Topics(system.topic_prefix).chunks, "not silenced"
-    width = len(feature_set("musicnn-200").names)
+    width = len(feature_set("musicnn-200-int8").names)
     forged = [
         FeatureVector(
             event_id=f"forged {n}",
             stream_id=good,
             origin=origin,
-            feature_set="musicnn-200",
+            feature_set="musicnn-200-int8",
             window_index=0,
             start_seconds=0.0,
             end_seconds=3.0,

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ async def _compare(settings: Settings, report: Report) -> None:
         held = await reader.offsets()
     ends = {(tp.topic, tp.partition): span.stop for tp, span in held.items()}
     cores: dict[str, Core[Any, Any, Any]] = {
-        topics.chunks: Extractor(recipe),
+        topics.chunks: Extractor(recipe, inf),
         topics.features: Classifier(
             model,
             settings.silence_dbfs,
