@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
@@ -40,6 +41,7 @@ _SPARE_CONNECTIONS: Final = 500
 #: Files and sockets that are no connection of ours: of the broker, the database, uploads.
 _OTHER_FILES: Final = 200
 _STOP_SECONDS: Final = 2
+_CANCEL_SECONDS: Final = 1.0
 _MAX_SOCKET_MESSAGE: Final = 1024 * 1024
 
 
@@ -185,9 +187,16 @@ async def serve(gateway: Gateway) -> None:
                 "another port"
             ) from error
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await _end(tasks)
+
+
+async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel tasks until they end: a library may take a cancellation for a fault of its own."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
 
 
 def _configuration(gateway: Gateway) -> uvicorn.Config:
