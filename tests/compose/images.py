@@ -70,7 +70,8 @@ def _collect_stand_in(folder: Path) -> None:
     shutil.copy(recipe / "Dockerfile", folder)
     shutil.copy(recipe / "run", folder)
     (folder / "bin").mkdir()
-    shutil.copy(recipe / "kafka-storage.sh", folder / "bin")
+    for command in recipe.glob("kafka-*.sh"):
+        shutil.copy(command, folder / "bin")
     shutil.copytree(jars(), folder / "jars")
     target = str(folder / "java")
     runtime = ["jlink", "--add-modules", _MODULES, "--strip-debug", "--output", target]
