@@ -222,6 +222,10 @@ class Classifier:
         """Return 0: a score says nothing of offsets."""
         return 0
 
+    def is_over(self, saved: Score, committed: int | None) -> bool:  # noqa: ARG002
+        """Tell whether a stream has ended."""
+        return saved.ended
+
     def is_expired(
         self,
         saved: Score,  # noqa: ARG002 - asked for by Core

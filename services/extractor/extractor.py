@@ -92,7 +92,10 @@ class Extractor:
         """Return the offset that a cursor is at, or where its stream is to end."""
         return max(saved.offset, saved.closes_at or 0)
 
+    def is_over(self, saved: Cursor, committed: int | None) -> bool:
+        """Tell whether a stream has ended and a replay begins after it."""
+        return saved.ended and committed is not None and committed >= saved.offset
+
     def is_expired(self, saved: Cursor, committed: int | None, age_seconds: float) -> bool:
         """Forget an ended stream after a while, when a replay begins after it."""
-        is_done = saved.ended and committed is not None and committed >= saved.offset
-        return is_done and age_seconds > ENDED_SECONDS
+        return self.is_over(saved, committed) and age_seconds > ENDED_SECONDS

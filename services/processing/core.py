@@ -83,6 +83,12 @@ class Core(Protocol[State, Saved, Output]):
     def reaches(self, saved: Saved) -> int:
         """Return the offset up to which a saved state says that all was processed; 0 for none."""
 
+    def is_over(self, saved: Saved, committed: int | None) -> bool:
+        """Tell whether a saved state may be forgotten early, when memory is full.
+
+        Its stream has ended, and a replay from `committed` on has nothing of it.
+        """
+
     def is_expired(self, saved: Saved, committed: int | None, age_seconds: float) -> bool:
         """Tell whether no message that is still to come can need this.
 

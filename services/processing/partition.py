@@ -68,6 +68,10 @@ class Partition(Generic[State, Saved]):
         """Tell streams of one id in several partitions apart."""
         return f"{self.number}/{stream_id}"
 
+    def is_in_hand(self, stream_id: str) -> bool:
+        """Tell whether there is more of a stream than what is in the table."""
+        return any(stream_id in some for some in (self.live, self.unsaved, self.late))
+
     def take(self, record: Record) -> bool:
         """Take a message in; tell whether it is new, or was put back."""
         offset = record.place.offset

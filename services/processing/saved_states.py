@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Final, Generic
 
 import msgspec
@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 #: Clocks of workers may differ by so much (s).
 _TOMORROW: Final = 86_400.0
+#: Of a key and a value in a dictionary, beside their own bytes.
+_ENTRY_BYTES: Final = 200
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -86,9 +88,18 @@ class SavedStates(Generic[State, Saved, Output]):
             logger.exception("stream %s begins anew: its saved state cannot be used", name)
             return None
 
-    def __iter__(self) -> Iterator[str]:
-        """Yield the keys as they are now."""
-        yield from list(self._data)
+    def items(self) -> list[tuple[str, bytes]]:
+        """Return the keys and their bytes as they are now."""
+        return list(self._data.items())
+
+    def get(self, key: str) -> bytes | None:
+        """Return the bytes of a state, as the table has them."""
+        return self._data.get(key)
+
+    @staticmethod
+    def size(key: str, value: bytes) -> int:
+        """Return about how many bytes of memory a state takes."""
+        return len(key) + len(value) + _ENTRY_BYTES
 
     def encode(self, saved: Saved) -> bytes:
         """Return what is to be written for a state that is saved now."""

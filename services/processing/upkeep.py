@@ -1,4 +1,4 @@
-"""Streams that fell silent, and states that no replay can need."""
+"""What a worker does beside its messages: it closes streams that fell silent, and forgets."""
 
 import asyncio
 import logging
@@ -9,8 +9,9 @@ from typing import Final, Generic
 
 from services.processing.closing import Open, close
 from services.processing.core import Output, Saved, State
-from services.processing.partition import Live, Partition, split_key
+from services.processing.partition import Partition
 from services.processing.processor import Processor
+from services.processing.remembering import sweep_saved
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +36,14 @@ class Upkeep(Generic[State, Saved, Output]):
         self._processor = processor
 
     async def sweep(self) -> None:
-        """Close idle streams, and drop what no replay can need, for ever."""
+        """Close idle streams, and go through what is saved, for ever."""
         while True:
             for _ in range(_SAVED_SWEEP_EVERY):
                 await self._pause()
                 if line := self._processor.outbox.summary():
                     logger.warning("%s", line)
                 await self.close_idle()
-            async with self._processor.processing:
-                await self.sweep_saved()
+            await sweep_saved(self._processor)
 
     async def _pause(self) -> None:
         """Sleep; after a sleep much longer than asked for, begin to wait for streams anew.
@@ -83,36 +83,3 @@ class Upkeep(Generic[State, Saved, Output]):
         log = self._processor.log
         end = log.end(partition.number)
         return end is not None and log.position(partition.number) >= end
-
-    async def sweep_saved(self) -> None:
-        """Go through the table: forget what is over, take up what waits for an end."""
-        expired: dict[int, dict[str, bytes | None]] = {}
-        for key in self._processor.saved:
-            try:
-                number, stream_id = split_key(key)
-            except ValueError as error:
-                logger.warning("a state is left alone: %s", error)
-                continue
-            partition = self._processor.partitions.get(number)
-            if partition and self._take_up_or_forget(partition, stream_id, key):
-                expired.setdefault(number, {})[key] = None
-        for number, states in expired.items():
-            await self._processor.log.save(number, states)
-
-    def _take_up_or_forget(
-        self, partition: Partition[State, Saved], stream_id: str, key: str
-    ) -> bool:
-        """Take an open stream up again; tell whether a state is over and may go."""
-        if any(stream_id in some for some in (partition.live, partition.unsaved, partition.late)):
-            return False
-        processor = self._processor
-        entry = processor.saved.entry(key)
-        committed = processor.log.committed(partition.number)
-        if not entry or processor.core.is_expired(entry[0], committed, time.time() - entry[1]):
-            return True
-        if processor.core.is_open(entry[0]):
-            end = processor.log.end(partition.number)
-            state = processor.saved.resume(stream_id, entry[0], end)
-            if state is not None:
-                partition.live[stream_id] = Live(state, partition.since)
-        return False

@@ -60,9 +60,11 @@ _CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 #: Of a batch of one codec each, and bytes of a value: some within the limits, some far beyond.
 _BOMBS = ((1, 0), (1, 40_000_000), (3, 50_000_000), (500, 0), (40, 100_000), (60_000, 0))
 _BOMB_CODECS = ("gzip", "lz4", "zstd")
-#: How many batches are followed by one of those, and by the ends of all streams: what is open keeps
-#: its messages, and those behind them, from being committed.
+#: How many batches are followed by one of those, and by the ends of all streams.
 _BOMB_SHARE = 0.1
+#: After so many messages the streams are ended in any case: what is open keeps its messages, and
+#: those behind them, from being committed.
+_ENDS_EVERY = _MOST_WAITING // 4
 _POLL_SECONDS = 0.5
 
 Say = Callable[[str], None]
@@ -152,11 +154,16 @@ async def _send_all(settings: Settings, report: Report, progress: "_Progress") -
     await progress.until_waiting(0)
     progress.memory.begin()
     rng = random.Random(report.seed)
+    since_ends = 0
     while batch := list(islice(source, rng.randint(1, 2 * _BATCH))):
         await progress.send(settings, batch, rng.choice(_CODECS))
-        if rng.random() < _BOMB_SHARE:
+        since_ends += len(batch)
+        has_bomb = rng.random() < _BOMB_SHARE
+        if has_bomb:
             await _send_bomb(settings, rng)
+        if has_bomb or since_ends > _ENDS_EVERY:
             await progress.send(settings, endings())
+            since_ends = 0
         await progress.until_waiting(_MOST_WAITING)
     await progress.send(settings, endings())
     await progress.until_waiting(0)

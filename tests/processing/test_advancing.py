@@ -68,6 +68,9 @@ class Collector:
     def reaches(self, saved: Seen) -> int:
         return 0
 
+    def is_over(self, saved: Seen, committed: int | None) -> bool:
+        return saved.ended
+
     def is_expired(self, saved: Seen, committed: int | None, age_seconds: float) -> bool:
         return False
 

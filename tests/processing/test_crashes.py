@@ -17,6 +17,7 @@ from schemas import AudioChunk, FeatureVector, Place, encode_event
 from services.classifier.classifier import Classifier
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, StreamState
+from services.processing import remembering
 from services.processing.advancing import PATIENCE_SECONDS
 from services.processing.checkpoint import Checkpoint
 from services.processing.core import Core, TakesLong
@@ -181,6 +182,18 @@ def test_an_extractor_contradicts_nothing_and_misses_nothing(
     extractor: Extractor, patience: float, log: list[Record], story: list[tuple[Happening, int]]
 ) -> None:
     check(extractor, log, story, patience)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(log=chunk_logs(), story=STORIES)
+def test_nor_does_one_that_remembers_nothing(
+    log: list[Record], story: list[tuple[Happening, int]]
+) -> None:
+    """What is over and committed can go at once: no replay has it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(remembering, "REMEMBERED_BYTES", 0)
+        patched.setattr(remembering, "LEAST_SECONDS", 0.0)
+        check(EXTRACTOR, log, story)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])

@@ -16,7 +16,7 @@ from services.processing.core import TakesLong
 from services.processing.late import MAX_BYTES, MAX_MESSAGES, Late
 from services.processing.partition import Partition
 from services.processing.records import Record, Step
-from services.processing.upkeep import Upkeep
+from services.processing.remembering import sweep_saved
 from tests.processing.test_advancing import Collector, Seen, SeenStep
 from tests.processing.worlds import World
 
@@ -304,9 +304,9 @@ def test_what_is_saved_of_its_stream_is_left_alone() -> None:
         await world.happen("process", 0)
         await world.happen("checkpoint", 0)
         await world.happen("revoke", 0)
-        assert list(world.processor.saved) == ["0/a"]
+        assert list(world.log.states) == ["0/a"]
         await _begin(world, core)
-        await Upkeep(world.processor).sweep_saved()
+        await sweep_saved(world.processor)
         assert not world.processor.partitions[0].live
         core.gate.set()
         await world.happen("rest", 0)

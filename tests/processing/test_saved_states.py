@@ -24,7 +24,7 @@ def test_a_state_is_read_as_it_was_saved() -> None:
     assert saved.load("0/s") is None
     held["0/s"] = saved.encode(SCORE)
     assert saved.load("0/s") == SCORE
-    assert list(saved) == ["0/s"]
+    assert saved.items() == [("0/s", held["0/s"])]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import pytest
 from schemas import Place
 from services.extractor.extractor import Extractor
 from services.extractor.state import Cursor, Heard
-from services.processing import closing
+from services.processing import closing, remembering
 from services.processing.processor import Processor
 from services.processing.records import Record
+from services.processing.remembering import sweep_saved
 from services.processing.saved_states import SavedStates
 from services.processing.upkeep import Upkeep
 from tests.extractor.streams import RECIPE
@@ -34,7 +35,7 @@ def processor(**states: Any) -> Processor[Any, Any, Any]:
 
 def sweep(of: Processor[Any, Any, Any], ours: int) -> set[str]:
     of.open([ours])
-    asyncio.run(Upkeep(of).sweep_saved())
+    asyncio.run(sweep_saved(of))
     return set(of.partitions[ours].live)
 
 
@@ -55,7 +56,7 @@ def test_what_is_held_of_other_partitions_stays() -> None:
     """Between two assignments nothing is ours, and what stays ours is not recovered again."""
     swept = processor(**{"0/s": OPEN})
     assert not sweep(swept, ours=1)
-    assert list(swept.saved) == ["0/s"]
+    assert list(swept.log.states) == ["0/s"]
 
 
 @pytest.mark.parametrize("key", ["", "s", "x/s", "/s", "\x1b[31m/s"])
@@ -68,7 +69,60 @@ def test_a_key_that_is_not_ours_is_left_alone(key: str) -> None:
 def test_one_that_does_not_parse_is_forgotten() -> None:
     swept = processor(**{"0/s": b"junk"})
     assert not sweep(swept, ours=0)
-    assert not list(swept.saved)
+    assert not list(swept.log.states)
+
+
+def an_ended(offset: int) -> Cursor:
+    return msgspec.structs.replace(OPEN, offset=offset, ended=True)
+
+
+def remembered(monkeypatch: pytest.MonkeyPatch, committed: int, least: float = 0.0) -> set[str]:
+    """Return what is kept of eleven streams, of which there is room for five."""
+    monkeypatch.setattr(remembering, "LEAST_SECONDS", least)
+    swept = processor(**{f"0/{n:02}": an_ended(n) for n in range(10)}, **{"0/open": OPEN})
+    size = max(swept.saved.size(*item) for item in swept.saved.items())
+    monkeypatch.setattr(remembering, "REMEMBERED_BYTES", 6 * size)
+    swept.open([0])
+    swept.log.take(committed)
+    asyncio.run(swept.log.commit({0: committed}))
+    asyncio.run(sweep_saved(swept))
+    return {key.partition("/")[2] for key in swept.log.states}
+
+
+def test_the_oldest_of_those_that_are_over_are_forgotten_when_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert remembered(monkeypatch, committed=11) == {"06", "07", "08", "09", "open"}
+
+
+def test_what_a_replay_needs_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert remembered(monkeypatch, committed=2) == {f"{n:02}" for n in range(3, 10)} | {"open"}
+
+
+def test_nor_what_came_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(remembered(monkeypatch, committed=11, least=10.0)) == 11
+
+
+def test_one_that_goes_on_meanwhile_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembering, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(remembering, "REMEMBERED_BYTES", 0)
+    swept = processor(**{"0/s": an_ended(3), "0/t": an_ended(4)})
+    swept.open([0])
+    swept.log.take(11)
+    asyncio.run(swept.log.commit({0: 11}))
+
+    async def sweep_beside() -> None:
+        async with swept.processing:
+            sweeping = asyncio.create_task(sweep_saved(swept))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it has looked through the table, and waits for its next turn
+        await swept.processing.acquire()
+        swept.log.states["0/s"] = swept.saved.encode(an_ended(9))
+        swept.processing.release()
+        await sweeping
+
+    asyncio.run(sweep_beside())
+    assert list(swept.log.states) == ["0/s"]
 
 
 @pytest.mark.parametrize(

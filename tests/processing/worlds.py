@@ -12,6 +12,7 @@ from services.processing.advancing import PATIENCE_SECONDS, Advancer
 from services.processing.core import Core, Outputs
 from services.processing.processor import Processor
 from services.processing.records import Record, Step
+from services.processing.remembering import sweep_saved
 from services.processing.saved_states import SavedStates
 from services.processing.upkeep import Upkeep
 from tests.processing.memory_log import Crash, Disk, MemoryLog
@@ -108,7 +109,7 @@ class World:
                 self.start()
 
     async def _close_idle(self, processor: Processor[Any, Any, Any]) -> None:
-        await Upkeep(processor).sweep_saved()
+        await sweep_saved(processor)
         for partition in processor.partitions.values():
             partition.wait_anew(-1e9)
         await Upkeep(processor).close_idle()
