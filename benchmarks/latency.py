@@ -4,6 +4,11 @@ From handing the chunk that completes a window to the producer until its predict
 idle system and at half of the capacity that is measured first. Chunks of 1 s, so that two of three
 complete no window. Streams begin one after another within the length of a window, so that their
 windows do not all end in the same second: stations do not begin together either.
+
+    python -m benchmarks.latency --model default --live 500 --seconds 600
+
+follows so many streams of 3 s chunks for so long instead. ``GENRESTREAM_CONTENT=false`` leaves
+content out of either.
 """
 
 import argparse
@@ -20,14 +25,15 @@ import numpy as np
 from benchmarks import report
 from benchmarks.load import WINDOW_SECONDS, Load, encoded, listen
 from benchmarks.pipeline import Case, run
-from benchmarks.system import System, running_system
+from benchmarks.system import MODEL, System, running_system
 from schemas import AudioChunk
 from services.kafka.clients import chunk_producer, send_chunk
+from services.settings import load_settings
 
 REPORT: Final = report.FOLDER / "latency.json"
 _IDLE_STREAMS: Final = 6
 _CHUNK_SECONDS: Final = 1.0
-_PERCENTILES: Final = (50, 95, 99)
+_PERCENTILES: Final = (50, 95, 99, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +46,32 @@ class Latency:
     percentiles: dict[int, float]
 
 
-async def measure(windows: int, capacity_seconds: float) -> tuple[float, list[Latency]]:
+async def measure(model: str, windows: int, capacity_seconds: float) -> tuple[float, list[Latency]]:
     """Return the capacity (streams in real time) and the latency idle and at half of it."""
-    case = Case(chunk_seconds=_CHUNK_SECONDS, seconds=capacity_seconds)
+    case = Case(chunk_seconds=_CHUNK_SECONDS, seconds=capacity_seconds, model=model)
     encoded(case.codec, case.chunk_seconds)
-    async with running_system(case.partitions) as system:
+    async with running_system(case.partitions, model=model) as system:
         idle = await follow(system, "idle", _IDLE_STREAMS, windows)
         capacity = (await run(system, case)).rate
         half = await follow(system, "half load", max(1, round(capacity / 2)), max(4, windows // 10))
     return capacity, [idle, half]
 
 
-async def follow(system: System, name: str, streams: int, windows: int) -> Latency:
+async def live(model: str, streams: int, seconds: float) -> Latency:
+    """Return the latency of so many streams of whole windows."""
+    case = Case(streams=streams, model=model)
+    encoded(case.codec, case.chunk_seconds)
+    async with running_system(case.partitions, model=model) as system:
+        windows = max(1, round(seconds / WINDOW_SECONDS))
+        return await follow(system, "live", streams, windows, case.chunk_seconds)
+
+
+async def follow(
+    system: System, name: str, streams: int, windows: int, chunk_seconds: float = _CHUNK_SECONDS
+) -> Latency:
     """Send streams in real time, and see how long each window takes to its prediction."""
-    load = Load(name, streams, windows * WINDOW_SECONDS, _CHUNK_SECONDS)
-    per_window = round(WINDOW_SECONDS / _CHUNK_SECONDS)
+    load = Load(name, streams, windows * WINDOW_SECONDS, chunk_seconds)
+    per_window = round(WINDOW_SECONDS / chunk_seconds)
     completed: dict[tuple[str, int], float] = {}
     async with listen(system.settings) as listener, chunk_producer(system.settings) as producer:
         taking = asyncio.create_task(listener.take(load))
@@ -106,17 +123,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, default=REPORT, help="where the figures go")
     parser.add_argument("--windows", type=int, default=40, help="of each stream when idle")
-    parser.add_argument("--seconds", type=float, default=3000.0, help="of audio, for the capacity")
-    options = parser.parse_args()
-    before = report.machine()
-    capacity, results = asyncio.run(measure(options.windows, options.seconds))
-    report.show(
-        f"latency in ms, chunks of 1 s; capacity {capacity:.0f} streams",
-        ("", "windows", *(f"p{p}" for p in _PERCENTILES), "p99, of idle"),
-        rows(results),
+    parser.add_argument(
+        "--seconds", type=float, default=3000.0, help="of audio for the capacity, or of --live"
     )
+    parser.add_argument("--model", default=MODEL, help="name of the model, or `default`")
+    parser.add_argument("--live", type=int, metavar="STREAMS", help="follow so many streams alone")
+    options = parser.parse_args()
+    model = load_settings().model if options.model == "default" else options.model
+    before = report.machine()
+    if options.live:
+        capacity = None
+        results = [asyncio.run(live(model, options.live, options.seconds))]
+        title = f"latency in ms, chunks of 3 s, {model}"
+    else:
+        capacity, results = asyncio.run(measure(model, options.windows, options.seconds))
+        title = f"latency in ms, chunks of 1 s, {model}; capacity {capacity:.0f} streams"
+    headings = (*(f"p{p}" for p in _PERCENTILES[:-1]), "most")
+    report.show(title, ("", "windows", *headings, "p99, of the first"), rows(results))
     report.write(
-        options.json, before, {"capacity": capacity, "latency": [asdict(r) for r in results]}
+        options.json,
+        before,
+        {"model": model, "capacity": capacity, "latency": [asdict(r) for r in results]},
     )
 
 
