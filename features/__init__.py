@@ -7,7 +7,13 @@ imported when it is first used (PEP 562): commands that only talk to Kafka start
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from features.feature_sets import FEATURE_SETS, NETWORK_SETS, FeatureSet, feature_set
+from features.feature_sets import (
+    CONTENT_SET,
+    FEATURE_SETS,
+    NETWORK_SETS,
+    FeatureSet,
+    feature_set,
+)
 
 if TYPE_CHECKING:
     from features.formats.audio import MAX_SECONDS, Audio, Samples, check_shape, downmix
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CONTENT_SET",
     "FEATURE_SETS",
     "FLOOR_DBFS",
     "MAX_SECONDS",

@@ -112,6 +112,18 @@ def _check_musicnn_int8() -> None:
     musicnn.check_int8()
 
 
+def _ced(y: Samples) -> Samples:
+    from features.embeddings import content
+
+    return content.embedding(y)
+
+
+def _check_ced() -> None:
+    from features.embeddings import content
+
+    content.NETWORK.read()
+
+
 _MUSICNN_NAMES: Final = tuple(f"musicnn{i}" for i in range(1, 201))
 
 _SETS: Final = {
@@ -149,13 +161,23 @@ _SETS: Final = {
             compute=_musicnn_int8,
             check=_check_musicnn_int8,
         ),
+        FeatureSet(
+            name="ced-192",
+            sample_rate=16_000,
+            window_seconds=WINDOW_SECONDS,
+            names=tuple(f"ced{i}" for i in range(1, 193)),
+            compute=_ced,
+            check=_check_ced,
+        ),
     )
 }
 
 #: Names of all feature sets.
 FEATURE_SETS: Final = tuple(_SETS)
+#: The one that content goes by.
+CONTENT_SET: Final = "ced-192"
 #: Those that a network computes.
-NETWORK_SETS: Final = ("musicnn-200", "musicnn-200-int8")
+NETWORK_SETS: Final = ("musicnn-200", "musicnn-200-int8", CONTENT_SET)
 
 
 def feature_set(name: str) -> FeatureSet:

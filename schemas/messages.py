@@ -137,6 +137,9 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
         When the window's first sample was heard; null from extractors before version 0.2.
     content
         What kind of sound the window holds; null where content is not asked for.
+    content_embedding
+        What content goes by, the 192 values of ``ced-192``. Empty where content is not asked for,
+        and in windows that are said to hold what the one before them holds.
     schema_version
         Version of this schema; another major version is refused.
     """
@@ -154,6 +157,7 @@ class FeatureVector(Struct, frozen=True, kw_only=True, omit_defaults=False):
     missing_chunks: Count = 0
     heard_at: Time | None = None
     content: Content | None = None
+    content_embedding: tuple[float, ...] = ()
     schema_version: SchemaVersion = SCHEMA_VERSION
 
 

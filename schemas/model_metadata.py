@@ -36,8 +36,12 @@ SPEECH: Final = "speech"
 
 #: A name is part of a consumer group and of event ids.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
+_NAME_OR_NONE: Final = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?\Z"
 #: A label is printed, and a label of metrics: no control characters, no end without a limit.
 Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,64}\Z")]
+
+
+Weight = Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
 
 
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,11 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
         ``single``: one label, the probabilities sum to 1; ``multi``: tags, each by itself.
     vote_sharpness
         How much surer a stream is than the mean of its windows; see `schemas.votes`.
+    pooled_with
+        Name of the model, in the same folder, that is asked, too, where a window's content was
+        heard; it is of ``ced-192`` and has the same labels. Empty for none.
+    pool_weights
+        Of this model and of that one; see `schemas.votes`.
     """
 
     name: Name
@@ -77,6 +86,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     unknown_below: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
     kind: Literal["single", "multi"] = "single"
     vote_sharpness: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.0
+    pooled_with: Annotated[str, msgspec.Meta(pattern=_NAME_OR_NONE)] = ""
+    pool_weights: tuple[Weight, Weight] = (1.0, 0.0)
 
     def to_props(self) -> dict[str, str]:
         """Return the values for ``metadata_props``: texts as they are, the rest as JSON."""
@@ -109,7 +120,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _JSON_FIELDS: Final = frozenset(
-    {"feature_names", "labels", "metrics", "unknown_below", "vote_sharpness"}
+    {"feature_names", "labels", "metrics", "unknown_below", "vote_sharpness", "pool_weights"}
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import typer
 
+from features import CONTENT_SET
 from schemas.errors import AudioError
 from terminal.processes import usable_processors
 from terminal.progress import progress_bar
@@ -246,20 +247,34 @@ def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool
 
 def train_shipped(data: Path, output: Path, only: str | None, created: str | None) -> None:
     """Make the shipped models again; by default with the dates of those that ship."""
-    from training.shipped import genre_head
+    from training.shipped import content_head, genre_head
     from training.shipped.table_models import CREATED, SHIPPED, make
 
-    names = [*(shipped.name for shipped in SHIPPED), *genre_head.NAMES]
+    names = [*(shipped.name for shipped in SHIPPED), *genre_head.NAMES, content_head.NAME]
     if only is not None and only not in names:
         raise DataError(f"no shipped model {only!r}: choose {', '.join(names)}")
     for shipped in SHIPPED:
         if only in (None, shipped.name):
             fitted = make(shipped, data, output, created or CREATED)
             typer.echo(f"{shipped.name}: {fitted.scores.accuracy:.1%} on the fault-filtered test")
+    _train_heads(data, output, only, created or genre_head.CREATED)
+
+
+def _train_heads(data: Path, output: Path, only: str | None, created: str) -> None:
+    """Make the heads on MusiCNN, and the one on content's embedding that they are pooled with."""
+    from training.shipped import content_head, genre_head
+
+    wanted = [name for name in (*genre_head.NAMES, content_head.NAME) if only in (None, name)]
+    if not wanted:
+        return
+    other, split = content_head.read_heard(data, _windows_at_hand(data, CONTENT_SET))
+    if content_head.NAME in wanted:
+        accuracy = content_head.make(other, split, output, created)
+        typer.echo(f"{content_head.NAME}: {accuracy:.1%} in folds apart by artist")
     for name, feature_set in genre_head.NAMES.items():
-        if only in (None, name):
+        if name in wanted:
             heard, split = genre_head.read_heard(data, _windows_at_hand(data, feature_set))
-            report = genre_head.make(heard, split, output, created or genre_head.CREATED)
+            report = genre_head.make(heard, split, output, created, other)
             typer.echo(f"{name}: {report.score:.1%} in folds apart by artist")
 
 

@@ -5,6 +5,7 @@ hears two thirds of the window; small layers of our own on top of it say what it
 ``genrestream build-ced`` makes the ONNX file.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,9 +28,12 @@ COLUMNS: Final = tuple(column for column in range(18) if column % 3 != 2)
 KINDS: Final = ("music", "speech", "other")
 INPUT_NAME: Final = "power"
 OUTPUT_NAME: Final = "content"
+#: The other output: the 192 values that the layers of our own go by.
+EMBEDDING_NAME: Final = "embedding"
+N_VALUES: Final = 192
 
 FILE: Final = FOLDER / "content.onnx"
-NETWORK: Final = ShippedNetwork(FILE, "build-ced", INPUT_NAME, OUTPUT_NAME)
+NETWORK: Final = ShippedNetwork(FILE, "build-ced", INPUT_NAME, OUTPUT_NAME, EMBEDDING_NAME)
 #: Where the frames begin in the mirrored window.
 _STARTS: Final = HOP_LENGTH * np.add.outer(PATCH * np.array(COLUMNS), np.arange(PATCH)).ravel()
 N_FRAMES: Final = len(_STARTS)
@@ -37,8 +41,24 @@ N_FRAMES: Final = len(_STARTS)
 PowerSpectra = NDArray[np.float32]
 
 
-def content(y: Samples) -> NDArray[np.float32]:
-    """Say what a window holds.
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What the network makes of a window.
+
+    Attributes
+    ----------
+    content
+        Probability of each of `KINDS` [shape=(3,), float32].
+    embedding
+        What they go by, `ced-192` [shape=(192,), float32].
+    """
+
+    content: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+
+def heard(y: Samples) -> Hearing:
+    """Hear a window.
 
     A shorter one, the last of a stream, is repeated until it has 3 s.
 
@@ -46,10 +66,6 @@ def content(y: Samples) -> NDArray[np.float32]:
     ----------
     y
         Samples at 16 kHz [shape=(n,), float32], at most 48000.
-
-    Returns
-    -------
-    Probability of each of `KINDS` [shape=(3,), float32].
 
     Raises
     ------
@@ -89,7 +105,17 @@ def power_spectra(y: Samples) -> PowerSpectra:
     return power
 
 
-def hear(power: PowerSpectra) -> NDArray[np.float32]:
+def content(y: Samples) -> NDArray[np.float32]:
+    """Say what a window holds [shape=(3,), float32]; takes and raises what `heard` does."""
+    return heard(y).content
+
+
+def embedding(y: Samples) -> NDArray[np.float32]:
+    """Return the values of `ced-192` for a window; takes and raises what `heard` does."""
+    return heard(y).embedding
+
+
+def hear(power: PowerSpectra) -> Hearing:
     """Run the network on one window, alone, so that no bit depends on what else is at hand.
 
     Parameters
@@ -97,4 +123,4 @@ def hear(power: PowerSpectra) -> NDArray[np.float32]:
     power
         Power spectra [shape=(192, 257), float32].
     """
-    return NETWORK.run(power)
+    return Hearing(*NETWORK.run_all(power))

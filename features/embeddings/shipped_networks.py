@@ -17,7 +17,7 @@ FOLDER: Final = Path(__file__).parents[2] / "models" / "embeddings"
 
 @dataclass(frozen=True, slots=True)
 class ShippedNetwork:
-    """A network from one array to one.
+    """A network from one array to one, or several.
 
     Attributes
     ----------
@@ -27,12 +27,15 @@ class ShippedNetwork:
         That makes it again, for the error's remedy.
     input_name, output_name
         Of its graph.
+    second_output
+        Name of another output, if there is one.
     """
 
     file: Path
     command: str
     input_name: str
     output_name: str
+    second_output: str | None = None
 
     def read(self) -> bytes:
         """Return the file, compared with its card.
@@ -64,9 +67,18 @@ class ShippedNetwork:
         ModelError
             As `read`, or the file does not load.
         """
-        (rows,) = _session(self).run([self.output_name], {self.input_name: values[np.newaxis]})
-        result: NDArray[np.float32] = rows[0]
+        (result,) = self._run(values, [self.output_name])
         return result
+
+    def run_all(self, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Run it likewise, for both outputs."""
+        return self._run(values, [self.output_name, self.second_output])
+
+    def _run(
+        self, values: NDArray[np.float32], names: list[str | None]
+    ) -> list[NDArray[np.float32]]:
+        feed = {self.input_name: values[np.newaxis]}
+        return [rows[0] for rows in _session(self).run(names, feed)]
 
     def load(self) -> Any:
         """Return a session of ONNX Runtime.

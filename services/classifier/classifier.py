@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from features import feature_set
+from features import CONTENT_SET, feature_set
 from schemas import (
     FeatureVector,
     GenrePrediction,
@@ -17,6 +17,7 @@ from schemas import (
     to_milliseconds,
 )
 from schemas.errors import InputError, MessageError
+from schemas.votes import pool
 from services.classifier.model import Model
 from services.classifier.now import Rule
 from services.classifier.score import Score, add, hear_window, is_done, predict
@@ -35,6 +36,7 @@ _SCORE_BYTES: Final = 4096
 #: The largest integer that JSON's readers agree on.
 _LARGEST_COUNT: Final = 2**53
 _MAX_ID_LENGTH: Final = 8192
+_CONTENT_NAMES: Final = feature_set(CONTENT_SET).names
 
 
 class Answer(NamedTuple):
@@ -185,13 +187,26 @@ class Classifier:
 
     def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
         """Return the probabilities of each window, none where there are no features."""
-        vectors = [r.values if isinstance(r, FeatureVector) else () for r in readings]
+        vectors = [r if isinstance(r, FeatureVector) else None for r in readings]
+        found = self._run(self.model, [v.values if v else () for v in vectors])
+        if self.model.pooled_with is None:
+            return found
+        embeddings = [v.content_embedding if v and v.values else () for v in vectors]
+        others = self._run(self.model.pooled_with, embeddings)
+        weights = self.model.metadata.pool_weights
+        return [
+            pool(one, other, weights) if other else one
+            for one, other in zip(found, others, strict=True)
+        ]
+
+    def _run(self, model: Model, vectors: Sequence[Sequence[float]]) -> list[list[float]]:
+        """Run one model on vectors, some of which are empty."""
         rows = [values for values in vectors if values]
         if not rows:
             return [[] for _ in vectors]
         size = len(rows) if self.one_run else 1
         runs = [
-            self.model.probabilities(np.array(rows[first : first + size], np.float32))
+            model.probabilities(np.array(rows[first : first + size], np.float32))
             for first in range(0, len(rows), size)
         ]
         found = iter(np.concatenate(runs).tolist())
@@ -271,8 +286,13 @@ class Classifier:
                 f"the vector has {len(vector.values)} values, {vector.feature_set} has {width}: "
                 "extract it again with a matching release"
             )
+        if len(vector.content_embedding) not in (0, len(_CONTENT_NAMES)):
+            raise MessageError(
+                f"content_embedding has {len(vector.content_embedding)} values, {CONTENT_SET} has "
+                f"{len(_CONTENT_NAMES)}: extract it again with a matching release"
+            )
         with np.errstate(over="ignore"):  # it is refused in the next line
-            values = np.array(vector.values, np.float32)
+            values = np.array((*vector.values, *vector.content_embedding), np.float32)
         if not np.isfinite(values).all():
             raise MessageError("the vector has values beyond float32: extract it again")
         return vector

@@ -1,14 +1,14 @@
 """An ONNX model of the classifier, checked in words before it is trusted."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features import FEATURE_SETS, feature_set
+from features import CONTENT_SET, FEATURE_SETS, feature_set
 from features.onnx_session import open_session
 from schemas import GENRES, INPUT_NAME, OUTPUT_NAME, ModelMetadata, ModelReference
 from schemas.errors import ModelError
@@ -32,10 +32,13 @@ class Model:
         What the file says of itself.
     session
         The ONNX Runtime session.
+    pooled_with
+        The model that is asked, too, where there is one.
     """
 
     metadata: ModelMetadata
     session: Any
+    pooled_with: "Model | None" = None
 
     @property
     def reference(self) -> ModelReference:
@@ -85,7 +88,33 @@ def load_model(path: Path) -> Model:
         )
     if not is_shipped(path):
         try_out(path)
-    return load_tried(path)
+    model = load_tried(path)
+    name = model.metadata.pooled_with
+    if not name:
+        return model
+    return replace(model, pooled_with=_load_pooled(model, path.with_name(f"{name}.onnx")))
+
+
+def _load_pooled(model: Model, path: Path) -> Model:
+    """Load what a model is pooled with; it has the same labels, and is pooled with none itself."""
+    try:
+        if not path.is_file():
+            raise ModelError(f"there is no model {path}: copy both files")
+        if not is_shipped(path):
+            try_out(path)
+        other = load_tried(path)
+    except ModelError as error:
+        raise ModelError(
+            f"{model.metadata.name} is pooled with {path.stem}, but {error}"
+        ) from error
+    found = other.metadata
+    if found.feature_set != CONTENT_SET or found.labels != model.labels or found.pooled_with:
+        raise ModelError(
+            f"{model.metadata.name} is to be pooled with {found.name}, which is of feature set "
+            f"{found.feature_set} and has labels {', '.join(found.labels)[:200]}: needed are "
+            f"{CONTENT_SET}, the same labels, and no third model"
+        )
+    return other
 
 
 def is_shipped(path: Path) -> bool:

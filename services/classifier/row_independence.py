@@ -11,12 +11,16 @@ _SIZES: Final = (2, 3, 5, 8, 13, 32, 33)
 
 
 def rows_are_independent(model: Model) -> bool:
-    """Tell whether a row gives the same bits alone and among others, on this machine."""
+    """Tell whether a row gives the same bits alone and among others, on this machine.
+
+    The model that it is pooled with is asked likewise.
+    """
     width = len(model.metadata.feature_names)
     rng = np.random.default_rng(0)
     scales = 10.0 ** rng.uniform(-3, 3, (max(_SIZES), 1))
     rows = (scales * rng.standard_normal((max(_SIZES), width))).astype(np.float32)
     alone = np.concatenate([model.probabilities(row[None]) for row in rows])
-    return all(
+    pooled = model.pooled_with is None or rows_are_independent(model.pooled_with)
+    return pooled and all(
         model.probabilities(rows[:size]).tobytes() == alone[:size].tobytes() for size in _SIZES
     )

@@ -17,6 +17,8 @@ _DIGITS: Final = 9
 CONTENT_RATE: Final = 16_000
 #: Of a probability of content; more would be noise.
 _CONTENT_DIGITS: Final = 4
+#: Of what content goes by: it was computed from products in 8 bits.
+_EMBEDDING_DIGITS: Final = 4
 _LOG10_2: Final = math.log10(2.0)
 
 
@@ -50,7 +52,9 @@ def feature_vectors(
         return resample(window.audio, sample_rate)
 
     rows = [(recipe, recipe.extract(samples(recipe.sample_rate))) for recipe in feature_sets]
-    held = (told or hear(samples(CONTENT_RATE))) if with_content else None
+    held, embedding = told, tuple[float, ...]()
+    if with_content and told is None:
+        held, embedding = hear(samples(CONTENT_RATE))
     level = round(level_dbfs(window.audio.samples), 2)
     return [
         FeatureVector(
@@ -64,6 +68,7 @@ def feature_vectors(
             level_dbfs=level,
             values=shortened(values),
             content=held,
+            content_embedding=embedding,
         )
         for recipe, values in rows
     ]
@@ -84,31 +89,34 @@ def told(window_index: int, before: Content | None, every: int) -> Content | Non
     return before if window_index % every else None
 
 
-def hear(y: Samples) -> Content:
-    """Say what a window holds.
+def hear(y: Samples) -> tuple[Content, tuple[float, ...]]:
+    """Say what a window holds, and what that goes by.
 
     Parameters
     ----------
     y
         Samples at 16 kHz [shape=(n,), float32].
     """
-    from features.embeddings.content import content
+    from features.embeddings.content import heard
 
-    music, speech, other = (round(float(p), _CONTENT_DIGITS) for p in content(y))
-    return Content(music, speech, other)
+    found = heard(y)
+    music, speech, other = (round(float(p), _CONTENT_DIGITS) for p in found.content)
+    return Content(music, speech, other), shortened(found.embedding, _EMBEDDING_DIGITS)
 
 
-def shortened(values: NDArray[np.float32]) -> tuple[float, ...]:
-    """Round to nine significant digits or ten: enough for every float32, and short in JSON.
+def shortened(values: NDArray[np.float32], digits: int = _DIGITS) -> tuple[float, ...]:
+    """Round to so many significant digits or one more, to be short in JSON.
 
     Parameters
     ----------
     values
         Finite [shape=(n,), float32].
+    digits
+        Nine are enough for every float32.
     """
     wide = values.astype(np.float64)
     _, exponent = np.frexp(wide)
-    scale = 10.0 ** (_DIGITS - 1 - np.floor((exponent - 1) * _LOG10_2))
+    scale = 10.0 ** (digits - 1 - np.floor((exponent - 1) * _LOG10_2))
     return tuple((np.round(wide * scale) / scale).tolist())
 
 

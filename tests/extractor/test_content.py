@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from features import FEATURE_SETS, Samples, feature_set
+from features import CONTENT_SET, FEATURE_SETS, Audio, Samples, feature_set, resample
 from schemas import AudioChunk, Content, FeatureVector
 from services.commands import classify
 from services.extractor import vectors as computing
@@ -59,7 +59,7 @@ def test_all_sets_say_the_same_and_are_heard_once(monkeypatch: pytest.MonkeyPatc
     heard: list[int] = []
     hear = computing.hear
 
-    def count(y: Samples) -> Content:
+    def count(y: Samples) -> tuple[Content, tuple[float, ...]]:
         heard.append(len(y))
         return hear(y)
 
@@ -83,13 +83,31 @@ def contents(steps: list[ExtractorStep]) -> list[Content | None]:
     return [vector.content for vector in vectors(steps) if vector.values]
 
 
+def test_windows_carry_what_content_goes_by_in_few_digits() -> None:
+    y = resample(Audio((integers(sounds()[1]) / 32768).astype(np.float32), RATE), 16_000)
+    expected = feature_set(CONTENT_SET).extract(y)
+    for pieces in (1, 5):
+        found = [v for v in vectors(run(chunks(pieces), RECIPE)) if v.values]
+        assert [len(v.content_embedding) for v in found] == [192] * 3
+        assert found[1].content_embedding == pytest.approx(expected, rel=2e-3)
+    assert len(msgspec.json.encode(found[1].content_embedding)) < 192 * 10
+
+
+def test_windows_that_are_not_heard_carry_none_of_it() -> None:
+    found = vectors(run(turns(), replace(RECIPE, content_every=3)))
+    heard = [bool(v.content_embedding) for v in found if v.values]
+    assert heard == [number % 3 == 0 for number in range(7)]
+    without = vectors(run(turns(), replace(RECIPE, content=False)))
+    assert not any(v.content_embedding for v in without)
+
+
 @pytest.mark.parametrize("every", [2, 3])
 def test_one_window_in_so_many_is_heard(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     each = contents(run(turns(), RECIPE))
     calls: list[int] = []
     hear = computing.hear
 
-    def count(y: Samples) -> Content:
+    def count(y: Samples) -> tuple[Content, tuple[float, ...]]:
         calls.append(len(y))
         return hear(y)
 

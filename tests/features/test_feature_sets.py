@@ -18,6 +18,7 @@ from tests.audio import Frames, clicks, music, noise, square, tone
         ("librosa-52", 22_050, 52),
         ("musicnn-200", 16_000, 200),
         ("musicnn-200-int8", 16_000, 200),
+        ("ced-192", 16_000, 192),
     ],
 )
 def test_recipes(name: str, sample_rate: int, size: int) -> None:
@@ -30,7 +31,9 @@ def test_recipes(name: str, sample_rate: int, size: int) -> None:
 
 
 def test_there_are_no_others() -> None:
-    assert FEATURE_SETS == ("seed-25", "librosa-52", "musicnn-200", "musicnn-200-int8")
+    assert (
+        *("seed-25", "librosa-52", "musicnn-200", "musicnn-200-int8", "ced-192"),
+    ) == FEATURE_SETS
     with pytest.raises(KeyError, match="no feature set 'mfcc': choose seed-25, librosa-52, "):
         feature_set("mfcc")
 

@@ -15,7 +15,7 @@ METADATA = ModelMetadata(
     created="2026-11-02",
     unknown_below=0.25,
 )
-OPTIONAL = {"unknown_below", "vote_sharpness", "kind"}
+OPTIONAL = {"unknown_below", "vote_sharpness", "kind", "pooled_with", "pool_weights"}
 
 
 def test_round_trip() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features import feature_set
+from features import CONTENT_SET, feature_set
 from schemas import GENRES
 from tests.training.conftest import make_dataset
 from training.data.datasets import Dataset
@@ -23,13 +23,15 @@ from training.data.heard_tracks import (
 )
 from training.data.splits import Split
 from training.errors import DataError
+from training.evaluation.onnx_evaluation import load_model
 from training.evaluation.rejection import clustered_error
 from training.models.discriminant_mean import mean_discriminant
 from training.models.export import check_parity
 from training.models.temperature import best_sharpness, best_temperature, log_loss, temper, vote
-from training.shipped import choice, genre_head
+from training.shipped import choice, content_head, genre_head
 from training.shipped.candidates import CANDIDATES, CHOSEN, Candidate, candidate, lda
 from training.shipped.comparison import markdown
+from training.shipped.recipe import fit_head
 
 NAMES = feature_set(FEATURE_SET).names
 
@@ -177,11 +179,52 @@ def test_the_head_is_made_with_its_card_and_again_with_the_same_bytes(
     assert files[0] == files[1]
     assert cards[0] == cards[1]
     assert hashlib.sha256(files[0]).hexdigest() in cards[0]
-    model = genre_head.fit_head(heard, report.temperature)
+    model = fit_head(heard, report.temperature)
     assert check_parity(files[0], model, heard.windows.X) <= 1e-5
     assert report.pairs.accuracy > 0.5
     assert [point.limit for point in report.pairs.curve][:2] == [0.0, 0.1]
     assert "{" not in cards[0]
+
+
+def embedded(heard: HeardTracks, spread: float) -> HeardTracks:
+    """Return the same windows in 192 other values; the less spread, the better they tell."""
+    names = feature_set(CONTENT_SET).names
+    random = np.random.default_rng(9)
+    centres = random.normal(size=(len(GENRES), len(names)))
+    windows = heard.windows
+    noise = spread * random.normal(size=(len(windows), len(names)))
+    values = (centres[windows.y] + noise).astype(np.float32)
+    others = replace(windows, feature_set=CONTENT_SET, feature_names=names, X=values)
+    return replace(heard, windows=others)
+
+
+def test_it_is_pooled_with_the_head_on_contents_embedding(
+    heard: HeardTracks, tmp_path: Path
+) -> None:
+    other = content_head.answered(embedded(heard, 4.0))
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        report = genre_head.make(heard, split_of(heard), folder, "2026-01-01", other)
+        content_head.make(other, split_of(heard), folder, "2026-01-01")
+    for name in (genre_head.NAME, content_head.NAME):
+        files = [(tmp_path / f / f"{name}.onnx").read_bytes() for f in ("one", "two")]
+        card = (tmp_path / "one" / f"{name}.md").read_text()
+        assert files[0] == files[1]
+        assert hashlib.sha256(files[0]).hexdigest() in card
+        assert "{" not in card
+    assert report.pool
+    metadata = load_model(tmp_path / "one" / f"{genre_head.NAME}.onnx").metadata
+    assert (metadata.pooled_with, metadata.pool_weights) == (content_head.NAME, report.pool.weights)
+    assert report.pool.gain > 0, "the other values are of help"
+    assert report.pool.windows.accuracy == pytest.approx(report.windows.accuracy + report.pool.gain)
+    assert report.pool.valid_count == len(split_of(heard).valid)
+    assert report.pool.windows.row_ece < 0.1
+
+
+def test_windows_of_other_audio_are_not_pooled(heard: HeardTracks) -> None:
+    other = embedded(heard, 1.0)
+    fewer = replace(other, windows=other.windows.rows(np.arange(10, len(other.windows))))
+    with pytest.raises(DataError, match="not of the same windows"):
+        genre_head.assess(heard, split_of(heard), content_head.answered(fewer))
 
 
 def test_embeddings_are_read_for_the_tracks_of_the_split(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def to_file(
     name: str = "",
     unknown_below: float = 0.0,
     vote_sharpness: float = 0.0,
+    pooled_with: str = "",
+    pool_weights: tuple[float, float] = (1.0, 0.0),
 ) -> bytes:
     """Export to ONNX, with the tracks fitted to, so that no evaluation can leak.
 
@@ -127,6 +129,8 @@ def to_file(
         Confidence below which the service answers ``unknown``.
     vote_sharpness
         How much surer a stream is than the mean of its windows.
+    pooled_with, pool_weights
+        The model on content's embedding that is asked, too, and what each counts.
     """
     metadata = ModelMetadata(
         name=name or f"{fitted.name}-{fitted.fitting.feature_set}",
@@ -140,6 +144,8 @@ def to_file(
         created=created,
         unknown_below=unknown_below,
         vote_sharpness=round(vote_sharpness, 4),
+        pooled_with=pooled_with,
+        pool_weights=(round(pool_weights[0], 4), round(pool_weights[1], 4)),
     )
     extra = {TRAINING_TRACKS: json.dumps(sorted(fitted.fitting.track_rows))}
     importances = impurity_importances(fitted.estimator)

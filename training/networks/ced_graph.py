@@ -181,18 +181,30 @@ def tag(graph: GraphBuilder, network: Ced, x: str) -> str:
 
 
 def finish(
-    graph: GraphBuilder, inputs: tuple[str, Sequence[Any]], outputs: tuple[str, Sequence[Any]]
+    graph: GraphBuilder, inputs: tuple[str, Sequence[Any]], *outputs: tuple[str, str, Sequence[Any]]
 ) -> "onnx.ModelProto":
-    """Return the model; the last node gives the output."""
+    """Return the model.
+
+    Parameters
+    ----------
+    graph
+        Its nodes and constants.
+    inputs
+        Name and shape.
+    outputs
+        Name in the graph, name to give it, and shape of each.
+    """
     from onnx import TensorProto, helper
 
-    name, shape = outputs
-    graph.nodes[-1].output[0] = name
+    names = {name: given for name, given, _ in outputs}
+    for node in graph.nodes:
+        for ends in (node.input, node.output):
+            ends[:] = [names.get(end, end) for end in ends]
     made = helper.make_graph(
         graph.nodes,
         "ced",
         [helper.make_tensor_value_info(inputs[0], TensorProto.FLOAT, inputs[1])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(g, TensorProto.FLOAT, shape) for _, g, shape in outputs],
         graph.constants,
     )
     opset = helper.make_opsetid("", OPSETS[""])

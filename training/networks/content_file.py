@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.embeddings.content import (
     COLUMNS,
+    EMBEDDING_NAME,
     INPUT_NAME,
     KINDS,
     N_FFT,
@@ -23,7 +24,7 @@ from training.data.content_clips import Source, read_sources
 from training.errors import ExportError
 from training.networks.ced_crate import PACKAGE, VERSION, Crate
 from training.networks.ced_graph import GraphBuilder, encode, finish, mean, tag
-from training.networks.ced_weights import DEPTH, Ced, read_weights
+from training.networks.ced_weights import DEPTH, WIDTH, Ced, read_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -94,8 +95,13 @@ def cut(network: Ced, head: Head, *, eight_bits: bool) -> "onnx.ModelProto":
     pooled = mean(graph, encode(graph, network, INPUT_NAME, COLUMNS, KEPT))
     weights, bias = head
     product = graph.node("MatMul", pooled, graph.constant(weights))
-    graph.node("Sigmoid", graph.node("Add", product, graph.constant(bias)))
-    return finish(graph, (INPUT_NAME, ["n", N_FRAMES, _BINS]), (OUTPUT_NAME, ["n", len(KINDS)]))
+    kinds = graph.node("Sigmoid", graph.node("Add", product, graph.constant(bias)))
+    return finish(
+        graph,
+        (INPUT_NAME, ["n", N_FRAMES, _BINS]),
+        (kinds, OUTPUT_NAME, ["n", len(KINDS)]),
+        (pooled, EMBEDDING_NAME, ["n", WIDTH]),
+    )
 
 
 def check_whole(network: Ced, file: bytes) -> None:
@@ -109,8 +115,9 @@ def check_whole(network: Ced, file: bytes) -> None:
     y = _noise()
     columns = range(_SECONDS * 6)
     graph = GraphBuilder(eight_bits=False)
-    tag(graph, network, encode(graph, network, INPUT_NAME, columns, DEPTH))
-    model = finish(graph, (INPUT_NAME, ["n", len(columns) * PATCH, _BINS]), ("tags", ["n", 527]))
+    tags = tag(graph, network, encode(graph, network, INPUT_NAME, columns, DEPTH))
+    inputs = (INPUT_NAME, ["n", len(columns) * PATCH, _BINS])
+    model = finish(graph, inputs, (tags, "tags", ["n", 527]))
     (found,) = open_session(model.SerializeToString()).run(
         None, {INPUT_NAME: _crates_spectra(y, file)[np.newaxis, : len(columns) * PATCH]}
     )
@@ -140,7 +147,7 @@ def check_eight_bits(network: Ced, file: bytes) -> None:
     worst = 0.0
     for power in spectra:
         feed = {INPUT_NAME: power[np.newaxis]}
-        pair = [session.run(None, feed)[0] for session in (wide, small)]
+        pair = [session.run([OUTPUT_NAME], feed)[0] for session in (wide, small)]
         worst = max(worst, float(np.abs(pair[0] - pair[1]).max()))
     if not worst <= EIGHT_BIT_TOLERANCE:
         raise ExportError(
@@ -196,6 +203,8 @@ def _card(file: bytes, crate: Crate, created: str) -> str:
         sha256=hashlib.sha256(file).hexdigest(),
         input=INPUT_NAME,
         output=OUTPUT_NAME,
+        embedding=EMBEDDING_NAME,
+        width=WIDTH,
         frames=N_FRAMES,
         bins=_BINS,
         package=PACKAGE,

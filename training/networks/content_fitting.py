@@ -106,9 +106,9 @@ def fit_content(network: Ced, clips: Sequence[Clip]) -> tuple[Head, ContentRepor
 def embed(network: Ced, labelled: Iterable[LabelledWindow]) -> Embedded:
     """Run the network up to our layer on each window."""
     graph = GraphBuilder(eight_bits=True)
-    mean(graph, encode(graph, network, INPUT_NAME, COLUMNS, KEPT))
+    pooled = mean(graph, encode(graph, network, INPUT_NAME, COLUMNS, KEPT))
     bins = N_FFT // 2 + 1
-    model = finish(graph, (INPUT_NAME, ["n", N_FRAMES, bins]), ("pooled", ["n", WIDTH]))
+    model = finish(graph, (INPUT_NAME, ["n", N_FRAMES, bins]), (pooled, "pooled", ["n", WIDTH]))
     session = open_session(model.SerializeToString())
     rows, kept = [], []
     for window in labelled:

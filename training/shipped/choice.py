@@ -105,20 +105,36 @@ def folds(heard: HeardTracks, seed: int) -> Iterator[tuple[frozenset[str], froze
         yield frozenset(names[train].tolist()), frozenset(names[test].tolist())
 
 
-def answer(candidate: Candidate, heard: HeardTracks, seeds: Sequence[int] = SEEDS) -> Answers:
-    """Answer for every row by models fitted to the tracks of other artists."""
-    runs = [_answer_once(candidate, heard, seed) for seed in seeds]
+def answer(
+    candidate: Candidate,
+    heard: HeardTracks,
+    seeds: Sequence[int] = SEEDS,
+    drawn_from: HeardTracks | None = None,
+) -> Answers:
+    """Answer for every row by models fitted to the tracks of other artists.
+
+    Parameters
+    ----------
+    candidate, heard
+        What is fitted to what.
+    seeds
+        Of the folds, drawn once with each.
+    drawn_from
+        Whose tracks the folds divide, where not those of `heard`.
+    """
+    draws = [list(folds(drawn_from or heard, seed)) for seed in seeds]
+    runs = [_answer_once(candidate, heard, draw) for draw in draws]
     return Answers(tuple(pairs for pairs, _ in runs), tuple(windows for _, windows in runs))
 
 
 def _answer_once(
-    candidate: Candidate, heard: HeardTracks, seed: int
+    candidate: Candidate, heard: HeardTracks, draw: Sequence[tuple[frozenset[str], frozenset[str]]]
 ) -> tuple[Probabilities, Probabilities]:
     if candidate.fit is None:
         raise DataError(f"{candidate.name} is a mean of others: answer by them")
     ways = (heard.pairs, heard.windows)
     pairs, windows = (np.zeros((len(data), len(data.labels))) for data in ways)
-    for train, test in folds(heard, seed):
+    for train, test in draw:
         model = candidate.fit(candidate.rows(heard.of_tracks(train)))
         for data, found in zip(ways, (pairs, windows), strict=True):
             rows = np.isin(data.tracks, sorted(test))
@@ -148,7 +164,7 @@ def outcome(candidate: Candidate, answers: Answers, heard: HeardTracks) -> Outco
     pairs, windows = answers.whole(heard)
     temperature = best_temperature([*pairs, *windows])
     parts = answers.map(lambda run: temper(run, temperature)).whole(heard)
-    right = [_right_tracks(runs) for runs in parts]
+    right = [right_tracks(runs) for runs in parts]
     tracks = [track for runs in parts for track in runs[0][0].track_rows]
     genres = np.array([track.split(".")[0] for track in heard.pairs.track_rows])
     least = min(float(right[0][genres == genre].mean()) for genre in np.unique(genres))
@@ -156,7 +172,7 @@ def outcome(candidate: Candidate, answers: Answers, heard: HeardTracks) -> Outco
     return Outcome(candidate, temperature, np.concatenate(right), groups, least)
 
 
-def _right_tracks(runs: Sequence[Run]) -> NDArray[np.float64]:
+def right_tracks(runs: Sequence[Run]) -> NDArray[np.float64]:
     """Return for each track the share of the repetitions that are right [shape=(m,)]."""
     voted = [track_vote(data.y, run, data.tracks) for data, run in runs]
     shares: NDArray[np.float64] = np.mean([p.argmax(axis=1) == y for y, p in voted], axis=0)
@@ -182,14 +198,18 @@ def answer_all(
     candidates: Sequence[Candidate],
     heard: HeardTracks,
     on_step: Callable[[str], None] = lambda _: None,
+    drawn_from: HeardTracks | None = None,
 ) -> dict[str, Answers]:
-    """Answer by all candidates in the same folds; means come after their members."""
+    """Answer by all candidates in the same folds; means come after their members.
+
+    The folds divide the tracks of `drawn_from`, by default those of `heard`.
+    """
     answers: dict[str, Answers] = {}
     for candidate in sorted(candidates, key=lambda c: bool(c.members)):
         on_step(candidate.name)
         answers[candidate.name] = (
             mean_of([answers[name] for name in candidate.members], logits=candidate.logits)
             if candidate.members
-            else answer(candidate, heard)
+            else answer(candidate, heard, drawn_from=drawn_from)
         )
     return answers

@@ -14,6 +14,7 @@ from services.commands.faust_worker import run_extractor
 from services.console import synthesis
 from services.settings import load_settings
 from tests.audio import clicks, music, noise, square, tone
+from training.networks.content_file import read_head
 
 RATE = 16_000
 SIGNALS = {
@@ -88,6 +89,16 @@ def test_parts_that_are_not_heard_change_nothing() -> None:
     assert content.content(y).tobytes() == expected.tobytes()
     y[unheard.stop : unheard.stop + 2560] = 0.0
     assert content.content(y).tobytes() != expected.tobytes()
+
+
+def test_content_goes_by_the_embedding_alone() -> None:
+    """The layer of our own, which the file has behind the embedding."""
+    weights, bias = read_head()
+    for signal in SIGNALS.values():
+        found = content.heard(signal)
+        logits = found.embedding.astype(np.float64) @ weights + bias
+        assert found.content == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-4)
+        assert np.array_equal(content.embedding(signal), found.embedding)
 
 
 def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
