@@ -4,7 +4,7 @@ import datetime
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
@@ -19,6 +19,9 @@ from training.data.datasets import Dataset, join
 from training.data.splits import Split
 from training.data.tables import known_feature_set, load_table
 from training.errors import DataError
+
+if TYPE_CHECKING:
+    from training.evaluation.rejection import OtherSounds
 
 
 def extract(
@@ -204,10 +207,8 @@ def evaluate(
     index = read_artists(artists) if artists else None
     result = evaluation.evaluate(model, data, test, name, seed, index)
     if other_sounds:
-        clips, skipped = rejection.extract_clips(other_sounds, metadata.feature_set)
-        result = msgspec.structs.replace(
-            result, other_sounds=evaluation.other_sounds(model, clips, skipped)
-        )
+        clips = rejection.extract_clips(other_sounds, metadata.feature_set)
+        result = msgspec.structs.replace(result, other_sounds=evaluation.other_sounds(model, clips))
     title = f"{metadata.name} on {name}"
     report.write(output, report.page(title, report.evaluation_sections(result)), result)
     for kind, scores in (("window", result.by_window), ("track", result.by_track)):
@@ -223,9 +224,21 @@ def evaluate(
             f"of {new.tracks} tracks by {new.artists}"
         )
     if result.other_sounds:
-        sounds = result.other_sounds
-        typer.echo(f"other sounds: {sounds.clips_labelled:.1%} of {sounds.clips} get a label")
+        _say_other_sounds(result.other_sounds)
     typer.echo(f"{output / 'report.html'}")
+
+
+def _say_other_sounds(sounds: "OtherSounds") -> None:
+    typer.echo(
+        f"other sounds: {sounds.clips_labelled:.1%} of {sounds.clips} clips get a label by the "
+        "head alone; their windows, by folder:"
+    )
+    for found in sounds.confusion:
+        typer.echo(
+            f"  {found.folder or '-'}: {found.windows} windows, {found.music:.1%} music, "
+            f"{found.speech:.1%} speech, {found.other:.1%} other; {found.labelled:.1%} get a "
+            f"label, {found.labelled_as_music:.1%} where what is no music has none"
+        )
 
 
 def study(data: Path, output: Path, seeds: int, network_seeds: int, search: bool) -> None:

@@ -25,7 +25,7 @@ from training.data.splits import Split, fault_filtered
 from training.evaluation.rejection import clustered_error
 from training.evaluation.scores import track_vote
 from training.models.temperature import best_temperature, temper
-from training.networks.musicnn_layers import MusiCNN
+from training.networks.musicnn_layers import MusiCNN, prune
 from training.shipped.candidates import TWO, candidate
 from training.shipped.choice import SEEDS, folds
 
@@ -119,7 +119,7 @@ def open_room(data: Path, wheel: Path, cache: Path | None) -> Room:
         },
         heard=heard,
         tunable=tunable,
-        network=hearing.read_network(wheel, "MSD_musicnn"),
+        network=prune(hearing.read_network(wheel, "MSD_musicnn")),
         split=split,
     )
 

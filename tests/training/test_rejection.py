@@ -49,6 +49,33 @@ def test_clips_are_heard_by_window_and_broken_ones_named(
 ) -> None:
     write_tone(tmp_path / "hum.wav", 100.0, 7.0)
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
-    clips, skipped = extract_clips(tmp_path, "seed-25")
-    assert {name: rows.shape for name, rows in clips.items()} == {"hum.wav": (3, 25)}
-    assert [text.split(": ")[0] for text in skipped] == [str(tmp_path / "broken.wav")]
+    (tmp_path / "kind").mkdir()
+    write_tone(tmp_path / "kind" / "beep.wav", 900.0, 3.0)
+    clips = extract_clips(tmp_path, "seed-25")
+    shapes = {name: rows.shape for name, rows in clips.features.items()}
+    assert shapes == {"hum.wav": (3, 25), "kind/beep.wav": (1, 25)}
+    assert {name: rows.shape for name, rows in clips.content.items()} == {
+        "hum.wav": (3, 3),
+        "kind/beep.wav": (1, 3),
+    }
+    assert clips.content["kind/beep.wav"][0].argmax() == 2, "a tone is other sound"
+    assert [text.split(": ")[0] for text in clips.skipped] == [str(tmp_path / "broken.wav")]
+
+
+def test_content_is_confused_by_folder() -> None:
+    clips = {
+        "a/1": np.array([[0.9, 0.1], [0.5, 0.5]]),
+        "a/2": np.array([[0.9, 0.1]]),
+        "x": np.array([[0.7, 0.3]]),
+    }
+    content = {
+        "a/1": np.array([[0.9, 0.1, 0.0], [0.6, 0.6, 0.2]]),
+        "a/2": np.array([[0.6, 0.7, 0.9]]),
+        "x": np.array([[0.1, 0.2, 0.9]]),
+    }
+    loose, kind = hear_other_sounds(clips, ("a", "b"), 0.6, (), content).confusion
+    assert (loose.folder, loose.clips, loose.windows) == ("", 1, 1)
+    assert (loose.music, loose.other, loose.labelled, loose.labelled_as_music) == (0, 1, 1, 0)
+    assert (kind.folder, kind.clips, kind.windows) == ("a", 2, 3)
+    assert (kind.music, kind.speech, kind.other) == pytest.approx((1, 2 / 3, 1 / 3))
+    assert (kind.labelled, kind.labelled_as_music) == pytest.approx((2 / 3, 1 / 3))

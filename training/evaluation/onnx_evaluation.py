@@ -14,6 +14,7 @@ from training.data.datasets import Dataset, Features, Probabilities
 from training.errors import DataError, SplitError
 from training.evaluation import scores as metrics
 from training.evaluation.rejection import (
+    HeardClips,
     NewArtists,
     OtherSounds,
     RejectPoint,
@@ -192,13 +193,12 @@ def evaluate(
     )
 
 
-def other_sounds(
-    model: OnnxModel, clips: Mapping[str, Features], skipped: Sequence[str]
-) -> OtherSounds:
-    """Say what a model makes of clips that are none of its labels, features by clip."""
+def other_sounds(model: OnnxModel, clips: HeardClips) -> OtherSounds:
+    """Say what a model makes of clips that are none of its labels."""
     predict = export.predictor(model.file)
-    answers = {name: predict(X) for name, X in clips.items()}
-    return hear_other_sounds(answers, model.metadata.labels, model.metadata.unknown_below, skipped)
+    answers = {name: predict(X) for name, X in clips.features.items()}
+    labels, limit = model.metadata.labels, model.metadata.unknown_below
+    return hear_other_sounds(answers, labels, limit, clips.skipped, clips.content)
 
 
 def _importances(

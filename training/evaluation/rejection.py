@@ -1,8 +1,8 @@
 """What surer answers leave out, and what a head says of new artists and of other sounds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -52,6 +52,33 @@ class NewArtists(msgspec.Struct, frozen=True):
     known: int
 
 
+class ContentConfusion(msgspec.Struct, frozen=True):
+    """What content says of the windows of one folder, and what it leaves to a head of music.
+
+    Attributes
+    ----------
+    folder
+        First part of the clips' paths; empty for clips that lie in none.
+    clips, windows
+        How many.
+    music, speech, other
+        Share of windows with a probability of one half and more.
+    labelled
+        Share of windows that get a label by the head alone.
+    labelled_as_music
+        Share that gets one where what is no music has none, as in the services.
+    """
+
+    folder: str
+    clips: int
+    windows: int
+    music: float
+    speech: float
+    other: float
+    labelled: float
+    labelled_as_music: float
+
+
 class OtherSounds(msgspec.Struct, frozen=True):
     """What a head makes of clips that are none of its labels.
 
@@ -65,6 +92,8 @@ class OtherSounds(msgspec.Struct, frozen=True):
         How many clips get each label.
     skipped
         Files that could not be heard, and why.
+    confusion
+        What content says of them, by folder.
     """
 
     clips: int
@@ -73,6 +102,25 @@ class OtherSounds(msgspec.Struct, frozen=True):
     windows_labelled: float
     labels: dict[str, int]
     skipped: tuple[str, ...]
+    confusion: tuple[ContentConfusion, ...] = ()
+
+
+class HeardClips(NamedTuple):
+    """Windows of clips.
+
+    Attributes
+    ----------
+    features
+        By clip [shape=(n, D) each].
+    content
+        Probabilities of music, speech and other sound by clip [shape=(n, 3) each].
+    skipped
+        Files that could not be heard, and why.
+    """
+
+    features: dict[str, NDArray[np.float32]]
+    content: dict[str, NDArray[np.float64]]
+    skipped: list[str]
 
 
 def reject_curve(
@@ -135,6 +183,7 @@ def hear_other_sounds(
     labels: Sequence[str],
     unknown_below: float,
     skipped: Sequence[str] = (),
+    content: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> OtherSounds:
     """Count what gets a label.
 
@@ -148,6 +197,8 @@ def hear_other_sounds(
         Confidence below which the answer is ``unknown``.
     skipped
         Files that could not be heard.
+    content
+        Probabilities of music, speech and other sound of the same windows [shape=(n, 3)].
     """
     if not clips:
         raise DataError(f"no clip could be heard: {'; '.join(skipped[:3]) or 'there is none'}")
@@ -162,23 +213,50 @@ def hear_other_sounds(
         windows_labelled=float((windows.max(axis=1) >= unknown_below).mean()),
         labels={name: int(n) for name, n in zip(labels, counts, strict=True) if n},
         skipped=tuple(skipped),
+        confusion=tuple(_confusion(clips, content, unknown_below)) if content else (),
     )
 
 
-def extract_clips(
-    folder: Path, feature_set: str
-) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
-    """Extract the windows of all audio below a folder: features by clip, and what is broken."""
-    from features.feature_sets import WINDOW_SECONDS
+def _confusion(
+    clips: Mapping[str, Probabilities],
+    content: Mapping[str, NDArray[np.float64]],
+    unknown_below: float,
+) -> Iterator[ContentConfusion]:
+    from training.networks.content_file import GENRE_FROM
+
+    folders: dict[str, list[str]] = {}
+    for name in clips:
+        folder, slash, _ = name.partition("/")
+        folders.setdefault(folder if slash else "", []).append(name)
+    for folder, names in sorted(folders.items()):
+        kinds = np.concatenate([content[name] for name in names])
+        labelled = np.concatenate([clips[name].max(axis=1) for name in names]) >= unknown_below
+        music, speech, other = (kinds >= 0.5).mean(axis=0).tolist()
+        as_music = labelled & (kinds[:, 0] >= GENRE_FROM)
+        yield ContentConfusion(
+            *(folder, len(names), len(kinds), music, speech, other),
+            labelled=float(labelled.mean()),
+            labelled_as_music=float(as_music.mean()),
+        )
+
+
+def extract_clips(folder: Path, feature_set: str) -> HeardClips:
+    """Extract the windows of all audio below a folder, and what content says of them."""
+    from features.feature_sets import CONTENT_SET, WINDOW_SECONDS
     from training.data.audio_folders import audio_below
     from training.data.extraction import extract_file
+    from training.networks.content_file import read_head
 
-    heard: dict[str, NDArray[np.float32]] = {}
-    skipped = []
+    weights, bias = read_head()
+    heard = HeardClips({}, {}, [])
     for file in audio_below(folder):
-        result = extract_file(file, feature_set, WINDOW_SECONDS)
-        if result.error:
-            skipped.append(f"{file.path}: {result.error}")
-        else:
-            heard[file.track] = np.array([row.values for row in result.rows], np.float32)
-    return heard, skipped
+        result, embedded = (
+            extract_file(file, name, WINDOW_SECONDS) for name in (feature_set, CONTENT_SET)
+        )
+        if error := result.error or embedded.error:
+            heard.skipped.append(f"{file.path}: {error}")
+            continue
+        heard.features[file.track] = np.array([row.values for row in result.rows], np.float32)
+        logits = np.array([row.values for row in embedded.rows]) @ weights + bias
+        heard.content[file.track] = 1 / (1 + np.exp(-logits))
+    return heard

@@ -9,6 +9,7 @@ import msgspec
 
 from training.evaluation import plots
 from training.evaluation.onnx_evaluation import Evaluation
+from training.evaluation.rejection import ContentConfusion
 from training.evaluation.scores import Scores
 
 _STYLE: Final = (
@@ -89,9 +90,21 @@ def _rejection(evaluation: Evaluation) -> list[str]:
             f"<p>Of {sounds.clips} other sounds {sounds.clips_labelled:.1%} get a label, of their "
             f"{sounds.windows} windows {sounds.windows_labelled:.1%}, by the head alone.</p>",
             table(("label", "clips"), [(k, str(n)) for k, n in sounds.labels.items()]),
+            "<p>Share of the windows that content says hold what, that get a label by the head "
+            "alone, and that do where what is no music has none:</p>",
+            table(
+                ("folder", "clips", "windows", "music", "speech", "other", "label", "as music"),
+                [_confusion_row(kind) for kind in sounds.confusion],
+            ),
             items(sounds.skipped),
         ]
     return sections
+
+
+def _confusion_row(kind: ContentConfusion) -> tuple[str, ...]:
+    shares = (kind.music, kind.speech, kind.other, kind.labelled, kind.labelled_as_music)
+    counts = (str(kind.clips), str(kind.windows))
+    return (kind.folder or "-", *counts, *(f"{share:.1%}" for share in shares))
 
 
 def _summary(scores: Mapping[str, Scores]) -> str:

@@ -85,12 +85,14 @@ def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     --------
     >>> [round(bound, 3) for bound in wilson_interval(145, 290)]
     [0.443, 0.557]
+    >>> wilson_interval(0, 39)[0]
+    0.0
     """
     share = successes / count
     centre = share + Z_95**2 / (2 * count)
     half = Z_95 * sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2))
     scale = 1 + Z_95**2 / count
-    return (centre - half) / scale, (centre + half) / scale
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def reliability(right: NDArray[np.bool_], confidence: Probabilities) -> list[ReliabilityBin]:
