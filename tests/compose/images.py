@@ -35,6 +35,20 @@ def docker(*arguments: str, seconds: float = 60.0, check: bool = True) -> str:
     return done.stdout if not done.returncode else ""
 
 
+def docker_output(*arguments: str) -> str:
+    """Run docker; return what it prints on both streams."""
+    done = subprocess.run(
+        ["docker", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60.0,
+        check=True,
+        cwd=ROOT,
+    )
+    return done.stdout
+
+
 def missing_engine() -> str | None:
     """Say why no container can run here; ``None`` when one can."""
     if not shutil.which("docker"):

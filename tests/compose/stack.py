@@ -14,7 +14,7 @@ from typing import Any, Final
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.kafka.embedded_broker import free_port
-from tests.compose.images import ROOT, build_ours, docker, kafka_image
+from tests.compose.images import ROOT, build_ours, docker, docker_output, kafka_image
 from tests.faults.harness import Crew
 
 SERVICES: Final = ("extractor", "classifier")
@@ -71,12 +71,15 @@ class Stack:
         assert done.returncode == 0, f"{done.stderr[-2000:]}\n{self.logs()[-6000:]}"
 
     def logs(self) -> str:
-        """Return what all containers have written."""
-        return self.compose("logs", "--no-color", check=False).stdout
+        """Return what all containers have written.
 
-    def containers(self, service: str) -> list[str]:
-        """Return the ids of a service's containers, in the order of their numbers."""
-        lines = self.compose("ps", "--all", "--format", "json", service).stdout.splitlines()
+        Compose's own command shows those of ended ones alone, with some versions of the engine.
+        """
+        return "\n".join(docker_output("logs", container) for container in self.containers())
+
+    def containers(self, *services: str) -> list[str]:
+        """Return the ids of the services' containers, in the order of their names."""
+        lines = self.compose("ps", "--all", "--format", "json", *services).stdout.splitlines()
         found = sorted((json.loads(line) for line in lines), key=lambda c: c["Name"])
         return [container["ID"] for container in found]
 
