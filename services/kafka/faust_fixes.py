@@ -58,7 +58,8 @@ from services.processing.log import Message as Outgoing
 from services.processing.records import Progress
 from services.settings import FETCH_WAIT_MS
 
-logger = logging.getLogger(__name__)
+#: Of our own lines: what faust's classes say under this module's name is for debugging.
+logger = logging.getLogger("services.kafka.app")
 
 #: A broker answers a fetch within 1.5 s, with messages or without.
 _LATELY_SECONDS: Final = 10.0

@@ -9,6 +9,7 @@ import pytest
 
 from schemas import Place
 from schemas.errors import GenrestreamError
+from services.kafka import faust_fixes
 from services.observing.logs import JsonFormatter, log_configuration
 from services.processing.log_fields import message_fields
 from services.processing.records import Record
@@ -92,3 +93,12 @@ def test_an_error_that_says_all_has_no_traceback(
     assert "the user lag may not" in said
     assert "Traceback" not in said
     assert "Traceback" in unforeseen
+
+
+def test_an_operator_is_told_that_a_worker_is_ready() -> None:
+    """And not what faust's classes talk of beside that."""
+    loggers = log_configuration("INFO")["loggers"]
+    for name in (faust_fixes.logger.name, "services.processing.outbox"):
+        parents = [".".join(name.split(".")[:n]) for n in range(1, name.count(".") + 2)]
+        assert not [parent for parent in parents if parent in loggers]
+    assert loggers[faust_fixes.__name__]["level"] == "WARNING"
