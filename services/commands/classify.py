@@ -184,7 +184,8 @@ def _print(answer: FileAnswer, request: ClassifyRequest, stderr: Console) -> Non
     elif prediction:
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         others = "  ".join(f"{name} {p:.3f}" for name, p in ranked)
-        _write(f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}  [{others}]")
+        line = f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}"
+        _write(f"{line}  [{others}]" if others else line)
     if answer.error:
         stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False, soft_wrap=True)
     elif answer.notes:

@@ -21,7 +21,7 @@ from features.formats.ffmpeg import REMEDY, ffmpeg_path
 from features.formats.folders import printable
 from schemas import AudioChunk, to_milliseconds
 from schemas.codec import MAX_STREAM_ID_BYTES
-from schemas.errors import AudioError, SettingsError, UnsupportedAudio
+from schemas.errors import AudioError, AudioTooShort, SettingsError, UnsupportedAudio
 from services.console import piped
 from services.console.audio_chunks import (
     LARGEST_RAW_BYTES,
@@ -177,6 +177,11 @@ async def _pcm_chunks(
     ----------
     begun_ms
         When its first sample was heard, in ms since 1970; ``None`` for as it comes.
+
+    Raises
+    ------
+    AudioTooShort
+        Nothing came.
     """
     rate, channels = _parse_pcm(request.pcm or "")
     stream_id = request.stream_id or "standard-input"
@@ -196,14 +201,20 @@ async def _pcm_chunks(
         chunk = AudioChunk(data, stream_id, content_type, sequence=number, captured_at=at)
         return TimedChunk(chunk, seconds)
 
-    waiting = b""
+    waiting, is_empty = b"", True
     async for data in read_standard_input():
         waiting += data
         while len(waiting) >= size:
             chunk, waiting = waiting[:size], waiting[size:]
+            is_empty = False
             yield timed(chunk)
     if rest := waiting[: len(waiting) // frame_bytes * frame_bytes]:
         yield timed(rest)
+    elif is_empty:
+        raise AudioTooShort(
+            f"no audio came on standard input, {len(waiting)} bytes: look what the program before "
+            "the pipe says"
+        )
     end = AudioChunk(b"", stream_id, final=True, sequence=next(numbers))
     yield TimedChunk(end, 0.0)
 

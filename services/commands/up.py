@@ -1,6 +1,7 @@
 """``genrestream up``: the whole system, kept running."""
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,7 +47,7 @@ async def up(settings: Settings, port: int | None = None, stations: Path | None 
     ------
     SettingsError
         A file of stations or rules is wrong, or packages or ffmpeg are missing for it; or a port
-        is given for the embedded broker, and another broker.
+        is given for the embedded broker, and another broker; or the page's port is taken.
     """
     if settings.bootstrap_servers and port is not None:
         raise SettingsError(
@@ -58,6 +59,8 @@ async def up(settings: Settings, port: int | None = None, stations: Path | None 
         settings = settings.model_copy(update={"stations": stations.absolute()})
     listened = _read(settings.stations) if settings.stations else []
     has_page = bool(find_spec("fastapi") and find_spec("uvicorn"))
+    if has_page:
+        _require_free(settings)
     services = _services(settings, has_page=has_page)
     async with running_stack(settings, port=port, services=services) as stack:
         if settings.stations:
@@ -79,6 +82,19 @@ async def up(settings: Settings, port: int | None = None, stations: Path | None 
             soft_wrap=True,
         )
         await stack.while_running(_for_ever())
+
+
+def _require_free(settings: Settings) -> None:
+    """Refuse a port of the page that another program has, before anything is started."""
+    try:
+        with socket.create_server((settings.gateway_host, settings.gateway_port)):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"GENRESTREAM_GATEWAY_PORT={settings.gateway_port} on GENRESTREAM_GATEWAY_HOST="
+            f"{settings.gateway_host} cannot be served ({error.strerror}): choose another port, as "
+            f"GENRESTREAM_GATEWAY_PORT={settings.gateway_port + 1}"
+        ) from error
 
 
 def _services(settings: Settings, *, has_page: bool) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "broker-away": Kind(
         503,
         "The Kafka broker does not answer",
-        "Start it or mend its network; the gateway goes on by itself.",
+        "Start it or fix its network; the gateway goes on by itself.",
     ),
     "no-answer": Kind(
         504,

@@ -26,6 +26,8 @@ from services.settings import Settings
 
 _ROWS_AT_ONCE = 5_000
 MAX_STEPS = 600_000
+#: Stations that an error names.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,12 @@ def steps(settings: Settings, request: Request) -> Iterator[tuple[ZoneInfo, list
     Raises
     ------
     SettingsError
-        A time or a step is none.
+        A time or a step is none, or nothing is known of the station.
     """
     now = datetime.now(UTC)
     step = calendar.parse_step(request.step)
     with reading(settings) as connection:
+        _require_known(connection, request.station)
         at = queries.station(connection, request.station).zone
         begin = calendar.parse_moment(request.begin, at, now)
         end = calendar.parse_moment(request.end, at, now)
@@ -95,6 +98,16 @@ def steps(settings: Settings, request: Request) -> Iterator[tuple[ZoneInfo, list
                 connection, request.station, begin, end, step, request.by, model=request.model
             ),
         )
+
+
+def _require_known(connection: Connection, station_id: str) -> None:
+    if queries.is_known(connection, station_id):
+        return
+    known = queries.station_ids(connection)
+    names = ", ".join(known[:_NAMED]) + (" and others" if len(known) > _NAMED else "")
+    raise SettingsError(
+        f"there is no station or stream {station_id!r} in the history; it has {names or 'none yet'}"
+    )
 
 
 def _as_dict(step: Step, at: ZoneInfo) -> dict[str, Any]:
@@ -226,10 +239,11 @@ def day_report(settings: Settings, station_id: str, day: str) -> tuple[date, str
     Raises
     ------
     SettingsError
-        The day is none.
+        The day is none, or nothing is known of the station.
     """
     now = datetime.now(UTC)
     with reading(settings) as connection:
+        _require_known(connection, station_id)
         station = queries.station(connection, station_id)
         chosen = calendar.parse_day(day, station.zone, now)
         begin, end = calendar.day_span(chosen, station.zone)

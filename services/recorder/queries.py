@@ -45,6 +45,16 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def is_known(connection: Connection, station_id: str) -> bool:
+    """Tell whether there is anything of a station or a stream: an entry, minutes or events."""
+    return any(
+        connection.execute(
+            select(table.c.station_id).where(table.c.station_id == station_id).limit(1)
+        ).first()
+        for table in (STATIONS, HOURS, MINUTES, STATION_EVENTS)
+    )
+
+
 def station_ids(connection: Connection) -> list[str]:
     """List the stations of which something was heard."""
     found: list[str] = []

@@ -1,5 +1,6 @@
 """Commands from the shell, and what they print."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from services.kafka.clients import reading
+from services.kafka.topics import Topics
 from services.settings import Settings
 from tests.broker.harness import music
 from tests.broker.shell import genrestream, running
@@ -107,6 +110,26 @@ def test_produce_raw_pcm_from_a_pipe(system: Settings) -> None:
         first, last = json.loads(p.stdout.readline()), json.loads(p.stdout.readline())
     assert (first["final"], last["final"]) == (False, True)
     assert last["probabilities"] == first["probabilities"]
+
+
+@pytest.mark.parametrize("data", [b"", b"x"], ids=["nothing", "half a sample"])
+def test_an_empty_pipe_is_an_error_and_no_stream(system: Settings, data: bytes) -> None:
+    """The program before the pipe has failed: an end of nothing would be a dead letter."""
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": system.brokers,
+        "GENRESTREAM_TOPIC_PREFIX": system.topic_prefix,
+    }
+
+    async def ends() -> dict[object, int]:
+        async with reading(system, [Topics(system.topic_prefix).chunks]) as reader:
+            return {tp: span.stop for tp, span in (await reader.offsets()).items()}
+
+    before = asyncio.run(ends())
+    with running("produce", "-", "--pcm", "22050:1", environment=environment) as p:
+        _, errors = p.communicate(data, timeout=30)
+    assert p.returncode == 2
+    assert f"no audio came on standard input, {len(data)} bytes".encode() in errors
+    assert asyncio.run(ends()) == before
 
 
 def test_an_archive_keeps_its_own_clock(system: Settings, four_files: list[Path]) -> None:

@@ -41,7 +41,8 @@ NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     ids=" ".join,
 )
 def test_no_broker(command: list[str]) -> None:
-    result = genrestream(*command, environment=NOWHERE)
+    environment = NOWHERE | {"GENRESTREAM_GATEWAY_PORT": str(free_port())}
+    result = genrestream(*command, environment=environment)
     assert_one_line(result, "no Kafka broker answers at 127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
 
 
@@ -71,6 +72,14 @@ def test_a_port_in_use() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = str(server.getsockname()[1])
         assert_one_line(genrestream("up", "--port", port), f"port {port} is in use", "--port")
+
+
+def test_a_port_of_the_page_in_use() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        result = genrestream("up", environment={"GENRESTREAM_GATEWAY_PORT": str(port)})
+        assert_one_line(result, f"GENRESTREAM_GATEWAY_PORT={port} ", "choose another port")
+        assert "is up" not in result.stderr
 
 
 @pytest.mark.parametrize("command", [["worker", "classifier"], ["demo"], ["up"]], ids=" ".join)

@@ -9,9 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import Station, encode_event
+from schemas.errors import SettingsError
+from services.recorder import history_access
+from services.recorder.history_access import Request
 from services.recorder.queries import events, history, segments, station, station_ids
 from services.recorder.recording import Recording
 from services.recorder.rows import MINUTE, parts
+from services.settings import load_settings
 from tests.recorder.conftest import Database
 from tests.recorder.messages import START_MS, event, prediction, segment
 
@@ -150,3 +154,20 @@ def test_the_model_that_heard_most_answers(database: Database) -> None:
         (asked,) = history(connection, "a", START_MS, START_MS + MINUTE, 60, model="b-model")
     assert (step.model, step.heard_seconds) == ("a-model", 15.0)
     assert (asked.model, asked.heard_seconds) == ("b-model", 3.0)
+
+
+def test_what_is_not_in_the_history_is_told_from_what_was_not_heard(database: Database) -> None:
+    database.record(("predictions", prediction("a", 0)))
+    database.record(("stations", encode_event(Station(id="b", name="B", url="http://x.example/b"))))
+    settings_ = load_settings(database_url=f"sqlite:///{database.url.database}")
+    for known in ("a", "b"):
+        with history_access.steps(settings_, Request(known, "1h", "now", "15m", "label", None)):
+            pass
+    asked = Request("nobody", "1h", "now", "15m", "label", None)
+    with (
+        pytest.raises(SettingsError, match="'nobody' in the history; it has a"),
+        history_access.steps(settings_, asked),
+    ):
+        pass
+    with pytest.raises(SettingsError, match="'nobody'"):
+        history_access.day_report(settings_, "nobody", "today")
