@@ -18,7 +18,7 @@ Heard by genrestream: its own walk over frames, pages or chunks finds what a fil
 dr_flac or ffmpeg decodes it; the two are compared. What cannot be heard is refused with the place
 and the remedy, or counted as left out.
 
-Heard by ffmpeg: the one on PATH, or that of `pip install 'genrestream[ffmpeg]'`. Without one, such
+Heard by ffmpeg: the one on PATH, or that of `pip install -e '.[ffmpeg]'`. Without one, such
 a file is refused by its name. Messages reach an ffmpeg inside a worker only where a setting says so
 (`genrestream settings`). Besides these, `classify`, `extract` and `produce` let ffmpeg try whatever
 is not recognised, but for playlists, pictures and text. In Ogg, Speex is heard by ffmpeg; in WAV,

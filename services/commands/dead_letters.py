@@ -25,7 +25,7 @@ Errors = Annotated[
     typer.Option("--error", help="Only this code, such as corrupt-audio; may be given again."),
 ]
 Services = Annotated[
-    list[str] | None, typer.Option("--service", help="Only this service: extractor or classifier.")
+    list[str] | None, typer.Option("--service", help="Only this service, such as extractor.")
 ]
 SourceTopics = Annotated[
     list[str] | None, typer.Option("--topic", help="Only messages that came from this topic.")
