@@ -259,8 +259,14 @@ async def _following(stream: Stream) -> str | None:
     if encoding not in ("", "identity"):
         raise failed("bad-answer", f"it is compressed as {encoding[:20]!r}, unasked")
     _split_titles(stream)
-    async with limited(_PLAYLIST_SECONDS):
-        return await _follow_playlist(stream)
+    try:
+        async with limited(_PLAYLIST_SECONDS):
+            return await _follow_playlist(stream)
+    except SourceFailed as error:
+        is_list = playlist_kind(stream.start, stream.head.get("content-type"))
+        if error.reason.code != "timeout" or is_list:
+            raise
+        raise failed("no-audio", f"for {_PLAYLIST_SECONDS:g} s") from error
 
 
 def _split_titles(stream: Stream) -> None:

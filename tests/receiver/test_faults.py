@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from features.formats.ffmpeg import ffmpeg_path
+from services.receiver import source_http
 from services.receiver.receiver import Receiver
 from tests.receiver.servers import Ear, RadioServer, listening
 
@@ -103,13 +104,15 @@ def test_audio_flows_again_after_a_fault(fault: Fault, reasons: set[str]) -> Non
     assert all(a < b for a, b in pairwise(times))
 
 
-def _failure_of(head: bytes, body: bytes = b"") -> str:
-    """Return the reason why an answer is not listened to."""
+def _failure_of(head: bytes, body: bytes = b"", *, stays: bool = False) -> str:
+    """Return the reason why an answer is not listened to; the connection may stay after it."""
 
     async def work() -> str:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(head + body)
+            if stays:
+                await reader.read()
             writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -148,6 +151,14 @@ OK = b"HTTP/1.1 200 OK\r\n"
 )
 def test_a_hostile_or_wrong_answer_has_a_clear_reason(head: bytes, body: bytes, code: str) -> None:
     assert _failure_of(head, body) == code
+
+
+@pytest.mark.parametrize("body", [b"", bytes(35)], ids=["nothing", "a few bytes"])
+def test_an_encoder_that_is_silent_is_not_taken_for_the_network(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_http, "_PLAYLIST_SECONDS", 0.3)
+    assert _failure_of(OK + b"Content-Type: audio/mpeg\r\n\r\n", body, stays=True) == "no-audio"
 
 
 @pytest.mark.radio
