@@ -195,17 +195,17 @@ def train_shipped(
     ] = None,
 ) -> None:
     """Make the shipped models and their cards again."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.train_shipped(data, output, only, date)
+    shipped_commands.train_shipped(data, output, only, date)
 
 
 @needs_extra
 def compare_heads(output: Output, data: DataFolder) -> None:
     """Score all candidates for the genre head, by the folds and the rule that chose it."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.compare_heads(data, output)
+    shipped_commands.compare_heads(data, output)
 
 
 @needs_extra
@@ -217,9 +217,9 @@ def build_musicnn(
     ] = None,
 ) -> None:
     """Make the network behind the feature set musicnn-200 again, from its authors' checkpoint."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.build_musicnn(wheel, output)
+    shipped_commands.build_musicnn(wheel, output)
 
 
 @needs_extra
@@ -235,9 +235,9 @@ def build_musicnn_int8(
     ] = None,
 ) -> None:
     """Make the network behind the feature set musicnn-200-int8 again, from the same checkpoint."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.build_musicnn_int8(wheel, data, output)
+    shipped_commands.build_musicnn_int8(wheel, data, output)
 
 
 @needs_extra
@@ -249,9 +249,9 @@ def build_tags(
     ] = None,
 ) -> None:
     """Make MusiCNN's own 50 tags again, a head of kind multi on musicnn-200."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.build_tags(wheel, output)
+    shipped_commands.build_tags(wheel, output)
 
 
 @needs_extra
@@ -263,9 +263,9 @@ def build_ced(
     ] = None,
 ) -> None:
     """Make the network that tells music, speech and other sound apart, from CED-Tiny's weights."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.build_ced(crate, output)
+    shipped_commands.build_ced(crate, output)
 
 
 @needs_extra
@@ -278,9 +278,9 @@ def train_content(
     output: Output = Path("training/networks"),
 ) -> None:
     """Fit what tells music, speech and other sound apart, for build-ced to put on top of CED."""
-    from training import commands
+    from training import shipped_commands
 
-    commands.train_content(clips, crate, output)
+    shipped_commands.train_content(clips, crate, output)
 
 
 def register(app: typer.Typer) -> None:

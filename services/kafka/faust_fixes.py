@@ -58,8 +58,7 @@ from services.processing.log import Message as Outgoing
 from services.processing.records import Progress
 from services.settings import FETCH_WAIT_MS
 
-#: Of our own lines: what faust's classes say under this module's name is for debugging.
-logger = logging.getLogger("services.kafka.app")
+logger = logging.getLogger("services.kafka.app")  # faust's classes say more under __name__
 
 #: A broker answers a fetch within 1.5 s, with messages or without.
 _LATELY_SECONDS: Final = 10.0
