@@ -35,8 +35,9 @@ SPEECH: Final = "speech"
 
 
 #: A name is part of a consumer group and of event ids.
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
-_NAME_OR_NONE: Final = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?\Z"
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+Name = Annotated[str, msgspec.Meta(pattern=rf"^{_NAME}\Z")]
+NameOrNone = Annotated[str, msgspec.Meta(pattern=rf"^({_NAME})?\Z")]
 #: A label is printed, and a label of metrics: no control characters, no end without a limit.
 Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,64}\Z")]
 
@@ -86,7 +87,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     unknown_below: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
     kind: Literal["single", "multi"] = "single"
     vote_sharpness: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.0
-    pooled_with: Annotated[str, msgspec.Meta(pattern=_NAME_OR_NONE)] = ""
+    pooled_with: NameOrNone = ""
     pool_weights: tuple[Weight, Weight] = (1.0, 0.0)
 
     def to_props(self) -> dict[str, str]:

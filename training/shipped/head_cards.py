@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from schemas import ModelMetadata
 from training.evaluation.rejection import RejectPoint
@@ -127,22 +127,36 @@ _CONTENT_TEMPLATE: Final = Path(__file__).with_name("content_head_card.md")
 _POOLED_TEMPLATE: Final = Path(__file__).with_name("pooled_card.md")
 
 
+def _identity(fitted: Fitted, metadata: ModelMetadata, file: bytes) -> dict[str, Any]:
+    """Return what the card of any head says of its file."""
+    return {
+        "name": metadata.name,
+        "version": metadata.version,
+        "sha256": hashlib.sha256(file).hexdigest(),
+        "feature_set": metadata.feature_set,
+        "size": round(len(file) / 1000),
+        "width": len(metadata.feature_names),
+        "classes": len(metadata.labels),
+        "labels": ", ".join(metadata.labels),
+        "tracks": len(fitted.fitting.track_rows),
+        "split": metadata.split,
+        "created": metadata.created,
+    }
+
+
+def _genre_rows(way: WayReport) -> str:
+    return "\n".join(
+        f"| {g.label} | {g.precision:.2f} | {g.recall:.2f} | {g.f1:.2f} | {g.support} |"
+        for g in way.folds.genres
+    )
+
+
 def head_card(report: HeadReport, fitted: Fitted, metadata: ModelMetadata, file: bytes) -> str:
     """Return the card as Markdown."""
     return _TEMPLATE.read_text(encoding="utf-8").format(
-        name=metadata.name,
-        version=metadata.version,
-        sha256=hashlib.sha256(file).hexdigest(),
-        feature_set=metadata.feature_set,
-        size=round(len(file) / 1000),
-        width=len(metadata.feature_names),
-        classes=len(metadata.labels),
-        labels=", ".join(metadata.labels),
+        **_identity(fitted, metadata, file),
         unknown_below=metadata.unknown_below,
-        tracks=len(fitted.fitting.track_rows),
         audio_tracks=report.audio_tracks,
-        split=metadata.split,
-        created=metadata.created,
         pairs=report.pairs,
         windows=report.windows,
         pairs_count=report.pairs.folds.count,
@@ -152,10 +166,7 @@ def head_card(report: HeadReport, fitted: Fitted, metadata: ModelMetadata, file:
         artists=report.artists,
         temperature=report.temperature,
         sharpness=report.sharpness,
-        genres="\n".join(
-            f"| {g.label} | {g.precision:.2f} | {g.recall:.2f} | {g.f1:.2f} | {g.support} |"
-            for g in report.pairs.folds.genres
-        ),
+        genres=_genre_rows(report.pairs),
         curve="\n".join(
             f"| {p.limit:.1f} | {p.coverage:.1%} | {p.accuracy:.1%} |" for p in report.windows.curve
         ),
@@ -187,20 +198,7 @@ def content_head_card(
 ) -> str:
     """Return the card of the head on content's embedding as Markdown."""
     return _CONTENT_TEMPLATE.read_text(encoding="utf-8").format(
-        name=metadata.name,
-        version=metadata.version,
-        sha256=hashlib.sha256(file).hexdigest(),
-        feature_set=metadata.feature_set,
-        size=round(len(file) / 1000),
-        width=len(metadata.feature_names),
-        classes=len(metadata.labels),
-        labels=", ".join(metadata.labels),
-        tracks=len(fitted.fitting.track_rows),
-        split=metadata.split,
-        created=metadata.created,
+        **_identity(fitted, metadata, file),
         way=report,
-        genres="\n".join(
-            f"| {g.label} | {g.precision:.2f} | {g.recall:.2f} | {g.f1:.2f} | {g.support} |"
-            for g in report.folds.genres
-        ),
+        genres=_genre_rows(report),
     )
