@@ -107,10 +107,15 @@ class _Connections:
 
     def _close(self, protocol: Any) -> None:
         self._open.pop(protocol).cancel()
-        transport = protocol.transport
-        protocol.force_close()
-        if transport is not None:
-            transport.abort()
+        # Many connections taken in one turn of the loop have no transport yet: they get it first.
+        asyncio.get_running_loop().call_soon(_abort, protocol)
+
+
+def _abort(protocol: Any) -> None:
+    transport = protocol.transport
+    protocol.force_close()
+    if transport is not None:
+        transport.abort()
 
 
 def _application(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> web.Application:

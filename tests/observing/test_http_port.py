@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -25,9 +26,16 @@ def served() -> Settings:
     probes = {
         "/healthz": lambda: Answer(True, "alive"),
         "/readyz": lambda: Answer(False, "not yet"),
+        "/busy": _busy,
     }
     serve(settings, registry, probes)
     return settings
+
+
+def _busy() -> Answer:
+    """Hold the loop of the port, so that connections wait to be taken all at once."""
+    time.sleep(0.5)
+    return Answer(True, "done")
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def test_metrics_and_probes(served: Settings) -> None:
     status, text = get(served, "/metrics")
     assert status == 200
     assert "things_total 3.0" in text
-    assert get(served, "/other?x=1") == (404, "here are /metrics, /healthz, /readyz\n")
+    assert get(served, "/other?x=1") == (404, "here are /metrics, /healthz, /readyz, /busy\n")
 
 
 def test_slow_connections_keep_nobody_out(
@@ -73,6 +81,23 @@ def test_slow_connections_keep_nobody_out(
     oldest.settimeout(5)
     with contextlib.suppress(ConnectionResetError):
         assert oldest.recv(1000) == b""
+
+
+def test_connections_taken_in_one_turn_make_room_too(served: Settings) -> None:
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
+        held = pool.submit(get, served, "/busy")
+        time.sleep(0.2)
+        sockets = [
+            stack.enter_context(
+                socket.create_connection((served.http_host, served.http_port), timeout=5)
+            )
+            for _ in range(http_port.MAX_CONNECTIONS + 20)
+        ]
+        assert held.result() == (200, "done\n")
+        for one in sockets[:20]:
+            one.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1000) == b""
 
 
 def test_a_connection_has_a_deadline(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
