@@ -248,7 +248,7 @@ def build_tags(
         typer.Option(help="The musicnn wheel or its checkpoint's folder; by default pip gets it."),
     ] = None,
 ) -> None:
-    """Make MusiCNN's own 50 tags again, a head of kind multi on musicnn-200."""
+    """Make MusiCNN's own 50 tags again, heads of kind multi on musicnn-200 and musicnn-200-int8."""
     from training import shipped_commands
 
     shipped_commands.build_tags(wheel, output)

@@ -109,14 +109,15 @@ def build_musicnn_int8(wheel: Path | None, data: Path | None, output: Path) -> N
 
 
 def build_tags(wheel: Path | None, output: Path) -> None:
-    """Make the ONNX file of MusiCNN's own tags again."""
+    """Make the ONNX files of MusiCNN's own tags again."""
     from training.networks import musicnn_checkpoint as checkpoint
     from training.networks import musicnn_tags
 
     with tempfile.TemporaryDirectory() as folder:
         source = wheel or checkpoint.download(Path(folder))
-        path = musicnn_tags.make(checkpoint.read_checkpoint(source), output)
-    typer.echo(f"{path}: {len(musicnn_tags.TAGS)} tags")
+        paths = musicnn_tags.make(checkpoint.read_checkpoint(source), output)
+    for path in paths:
+        typer.echo(f"{path}: {len(musicnn_tags.TAGS)} tags")
 
 
 def build_ced(crate: Path | None, output: Path) -> None:
