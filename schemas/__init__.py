@@ -43,6 +43,7 @@ from schemas.model_metadata import (
 )
 from schemas.segments import GenreSegment, segment_event_id
 from schemas.stations import EventKind, Station, StationEvent, station_event_id
+from schemas.tags import TagPrediction
 from schemas.times import to_milliseconds, to_time
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Shares",
     "Station",
     "StationEvent",
+    "TagPrediction",
     "WindowAnswer",
     "cut_headers",
     "dead_letter_headers",

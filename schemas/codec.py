@@ -17,10 +17,11 @@ from schemas.messages import (
 )
 from schemas.segments import GenreSegment
 from schemas.stations import Station, StationEvent
+from schemas.tags import TagPrediction
 from schemas.times import to_milliseconds, to_time
 
 Headers = list[tuple[str, bytes]]
-Event = FeatureVector | GenrePrediction | GenreSegment | StationEvent
+Event = FeatureVector | GenrePrediction | GenreSegment | TagPrediction | StationEvent
 
 MAX_STREAM_ID_BYTES: Final = 1024
 #: The largest integer that every JSON reader keeps exact.
@@ -30,6 +31,7 @@ _EVENT_TYPES: Final = {
     FeatureVector: ("genrestream.feature_vector.v1", "genrestream/extractor"),
     GenrePrediction: ("genrestream.genre_prediction.v1", "genrestream/classifier"),
     GenreSegment: ("genrestream.genre_segment.v1", "genrestream/classifier"),
+    TagPrediction: ("genrestream.tag_prediction.v1", "genrestream/classifier"),
     StationEvent: ("genrestream.station_event.v1", "genrestream/receiver"),
 }
 _DEAD_LETTER_HEADERS: Final = (
@@ -47,7 +49,9 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _encoder = msgspec.json.Encoder()
 T_ = TypeVar("T_")
-E_ = TypeVar("E_", FeatureVector, GenrePrediction, GenreSegment, Station, StationEvent)
+E_ = TypeVar(
+    "E_", FeatureVector, GenrePrediction, GenreSegment, TagPrediction, Station, StationEvent
+)
 
 
 def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:

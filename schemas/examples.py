@@ -17,6 +17,7 @@ from schemas.messages import (
 )
 from schemas.segments import GenreSegment, segment_event_id
 from schemas.stations import Station, StationEvent, station_event_id
+from schemas.tags import TagPrediction
 
 _MODEL: Final = ModelReference("extra-trees-seed-25", "1.0.0")
 ORIGIN: Final = Place("audio.chunks", 3, 1042)
@@ -83,6 +84,21 @@ EXAMPLE_SEGMENT: Final = GenreSegment(
     windows=66,
     missing_chunks=1,
     shares=Shares(1.0, 0.125, 0.0, 0.0),
+)
+_HEAD: Final = ModelReference("tags-seed-25", "1.0.0")
+EXAMPLE_TAGS: Final = TagPrediction(
+    event_id=prediction_event_id(EXAMPLE_VECTOR, _HEAD),
+    stream_id="radio-1",
+    origin=ORIGIN,
+    feature_set="seed-25",
+    model=_HEAD,
+    window_index=7,
+    start_seconds=21.0,
+    end_seconds=24.0,
+    tags={"female vocalists": 0.5, "jazz": 0.4375},
+    windows=8,
+    window={"jazz": 0.625, "female vocalists": 0.375, "guitar": 0.125},
+    heard_at="2026-01-01T00:00:00.000Z",
 )
 EXAMPLE_STATION: Final = Station(
     id="radio-1",

@@ -191,11 +191,17 @@ def listen(
     segments: Annotated[
         bool, typer.Option("--segments", help="Only the segments: a line when a label has ended.")
     ] = False,
+    tags: Annotated[
+        bool, typer.Option("--tags", help="Only the tags, where GENRESTREAM_HEADS are served.")
+    ] = False,
 ) -> None:
     """Print predictions as they arrive, until Ctrl-C: each window, and what sounds now."""
     from services.commands.listen import listen as run
 
-    listening = run(_settings(), stream_id, json_lines, from_beginning, segments)
+    if segments and tags:
+        raise typer.BadParameter("--segments and --tags are two topics: choose one")
+    what: Any = "segments" if segments else "tags" if tags else "predictions"
+    listening = run(_settings(), stream_id, json_lines, from_beginning, what)
     _run(listening, ends_by_signal=True)
 
 

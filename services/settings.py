@@ -77,6 +77,15 @@ class Settings(BaseSettings):
         "lda-musicnn-200-int8",
         description="a name from models/ or the path of an ONNX file",
     )
+    heads: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="models of kind multi that tag the model's windows, names from models/tags/ or "
+        "paths, with commas: tags-musicnn-200-int8 for MusiCNN's 50 tags",
+    )
+    tags_top: int = Field(10, ge=1, le=1000, description="tags in a message, at most")
+    tags_from: float = Field(
+        0.1, ge=0, le=1, description="probability below which a tag is left out"
+    )
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="that the extractor emits, with commas; by default that of the model"
     )
@@ -195,7 +204,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{server!r} is no broker address: write host:port,host:port")
         return servers
 
-    @field_validator("feature_sets", "gateway_origins", mode="before")
+    @field_validator("heads", "feature_sets", "gateway_origins", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         return tuple(name for name in value.split(",") if name) if isinstance(value, str) else value
@@ -262,12 +271,17 @@ class Settings(BaseSettings):
         """Path of the ONNX file that `model` names."""
         return model_path(self.model)
 
+    @property
+    def head_paths(self) -> tuple[Path, ...]:
+        """Paths of the ONNX files that `heads` names."""
+        return tuple(model_path(name, "tags") for name in self.heads)
 
-def model_path(name: str) -> Path:
-    """Return the ONNX file of a model: a path as it is, a plain name from ``models/``."""
+
+def model_path(name: str, folder: str = "") -> Path:
+    """Return the ONNX file of a model: a path as it is, a plain name from ``models/``, or there."""
     if name.endswith(".onnx"):
         return Path(name)
-    return Path(__file__).parents[1] / "models" / f"{name}.onnx"
+    return Path(__file__).parents[1] / "models" / folder / f"{name}.onnx"
 
 
 @cache

@@ -12,6 +12,7 @@ from schemas import (
     GenrePrediction,
     GenreSegment,
     Place,
+    TagPrediction,
     decode_event,
     keyless_stream_id,
     to_milliseconds,
@@ -22,10 +23,12 @@ from services.classifier.model import Model
 from services.classifier.now import Rule
 from services.classifier.score import Score, add, hear_window, is_done, predict
 from services.classifier.segments import take_in, to_now
+from services.classifier.tags import Tagging
 from services.processing.core import Turn
 from services.processing.records import DeadLetter, Progress, Record, Step
 
-ClassifierStep = Step[Score, Score, GenrePrediction | GenreSegment]
+ClassifierEvent = GenrePrediction | GenreSegment | TagPrediction
+ClassifierStep = Step[Score, Score, ClassifierEvent]
 #: A message as read: ``None`` for one that is for other models.
 Reading = FeatureVector | InputError | None
 
@@ -33,18 +36,31 @@ Reading = FeatureVector | InputError | None
 SCORE_SECONDS: Final = 3600.0
 #: Of a score beside its probabilities.
 _SCORE_BYTES: Final = 4096
+#: Of the sum of one tag.
+_TAG_BYTES: Final = 32
 #: The largest integer that JSON's readers agree on.
 _LARGEST_COUNT: Final = 2**53
 _MAX_ID_LENGTH: Final = 8192
 _CONTENT_NAMES: Final = feature_set(CONTENT_SET).names
 
 
+class Found(NamedTuple):
+    """Probabilities of a window's genres, and of the tags of each head; empty without features."""
+
+    genres: Sequence[float]
+    tags: Sequence[Sequence[float]]
+
+
 class Answer(NamedTuple):
-    """What comes of a window: the score of its stream, the prediction, segments that it ends."""
+    """What comes of a window: the score of its stream, the prediction, segments that it ends, tags.
+
+    There are as many predictions of tags as heads.
+    """
 
     score: Score
     prediction: GenrePrediction
     segments: tuple[GenreSegment, ...]
+    tags: tuple[TagPrediction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,8 @@ class Classifier:
         How much audio `now` is about, and for how much another label must lead to replace it.
     music_only
         Whether the labels are of music, so that what is no music has none.
+    tagging
+        Heads that are asked beside the model.
     unsent
         Returns those of some places where no chunk is; origins are compared with it.
     """
@@ -76,6 +94,7 @@ class Classifier:
     now_seconds: float = 30.0
     change_seconds: float = 12.0
     music_only: bool = True
+    tagging: Tagging = field(default_factory=Tagging)
     unsent: Callable[[Collection[Place]], Collection[Place]] = field(default=lambda _: ())
 
     service: str = "classifier"
@@ -102,7 +121,7 @@ class Classifier:
         readings = self._of_chunks(
             [[self._read(record) for record in turn.records] for turn in turns]
         )
-        answers = iter(self._run_model([reading for some in readings for reading in some]))
+        answers = iter(self._ask([reading for some in readings for reading in some]))
         return [
             list(self._fold(turn, some, answers))
             for turn, some in zip(turns, readings, strict=True)
@@ -123,7 +142,7 @@ class Classifier:
         ]
 
     def _fold(
-        self, turn: Turn[Score], readings: Sequence[Reading], answers: Iterator[list[float]]
+        self, turn: Turn[Score], readings: Sequence[Reading], answers: Iterator[Found]
     ) -> Iterator[list[ClassifierStep]]:
         """Add the windows of a stream to its score, one after another."""
         state = turn.state
@@ -133,16 +152,16 @@ class Classifier:
             yield [step]
 
     def _step(
-        self, state: Score | None, record: Record, reading: Reading, probabilities: list[float]
+        self, state: Score | None, record: Record, reading: Reading, found: Found
     ) -> ClassifierStep:
         offset = record.place.offset
         if isinstance(reading, InputError):
             return Step(state, dead_letters=(DeadLetter(record, reading),), released=(offset,))
         if reading is None or is_done(state, reading):
             return Step(state, released=(offset,))
-        score, prediction, segments = self._answer(state, reading, probabilities)
+        score, prediction, segments, tags = self._answer(state, reading, found)
         state = None if score.ended else score  # an ended one is in the table, for repetitions
-        events: tuple[GenrePrediction | GenreSegment, ...] = (prediction, *segments)
+        events: tuple[ClassifierEvent, ...] = (prediction, *segments, *tags)
         return Step(state, events, (), (offset,), score, record.timestamp_ms)
 
     def classify(self, score: Score | None, vector: FeatureVector) -> tuple[Score, GenrePrediction]:
@@ -151,7 +170,7 @@ class Classifier:
 
     def answer(self, score: Score | None, vector: FeatureVector) -> Answer:
         """Add a window to the score of its stream, make the prediction, and end segments."""
-        return self._answer(score, vector, self._run_model([vector])[0])
+        return self._answer(score, vector, self._ask([vector])[0])
 
     @property
     def rule(self) -> Rule:
@@ -161,18 +180,17 @@ class Classifier:
             limit = self.model.metadata.unknown_below
         return Rule(self.model.labels, self.now_seconds, self.change_seconds, limit)
 
-    def _answer(
-        self, score: Score | None, vector: FeatureVector, probabilities: list[float]
-    ) -> Answer:
+    def _answer(self, score: Score | None, vector: FeatureVector, found: Found) -> Answer:
         rule, model = self.rule, self.model.reference
         content = vector.content if self.music_only else None
         heard = hear_window(
-            vector, content, probabilities, rule.labels, self.silence_dbfs, rule.unknown_below
+            vector, content, found.genres, rule.labels, self.silence_dbfs, rule.unknown_below
         )
         is_new = score is None or score.origin != vector.origin
         before = score.now if score else None
         now, segments = take_in(before, vector, heard, rule, model, is_new=is_new)
-        score = add(score, vector, heard, rule.labels, now)
+        tags = self.tagging.add({} if is_new or not score else score.tags, heard, found.tags)
+        score = add(score, vector, heard, rule.labels, now, tags)
         prediction = predict(
             score,
             vector,
@@ -183,12 +201,23 @@ class Classifier:
             to_now(now, rule),
             self.model.metadata.vote_sharpness,
         )
-        return Answer(score, prediction, segments)
+        return Answer(
+            score, prediction, segments, self.tagging.predict(tags, vector, heard, found.tags)
+        )
 
-    def _run_model(self, readings: Sequence[Reading]) -> list[list[float]]:
-        """Return the probabilities of each window, none where there are no features."""
+    def _ask(self, readings: Sequence[Reading]) -> list[Found]:
+        """Ask the model and the heads for each window."""
         vectors = [r if isinstance(r, FeatureVector) else None for r in readings]
-        found = self._run(self.model, [v.values if v else () for v in vectors])
+        values = [v.values if v else () for v in vectors]
+        genres = self._genres(vectors, values)
+        tags = [self._run(head, values) for head in self.tagging.heads]
+        return [Found(one, [rows[n] for rows in tags]) for n, one in enumerate(genres)]
+
+    def _genres(
+        self, vectors: Sequence[FeatureVector | None], values: Sequence[Sequence[float]]
+    ) -> list[list[float]]:
+        """Ask the model, and the one that it is pooled with."""
+        found = self._run(self.model, values)
         if self.model.pooled_with is None:
             return found
         embeddings = [v.content_embedding if v and v.values else () for v in vectors]
@@ -219,7 +248,8 @@ class Classifier:
     def size(self, state: Score) -> int:
         """Return about how many bytes of memory a score takes."""
         kept = 0 if state.now is None else len(state.now.windows)
-        return _SCORE_BYTES + 8 * len(state.total) * (kept + 1)
+        tags = sum(_TAG_BYTES * len(sums.total) for sums in state.tags.values())
+        return _SCORE_BYTES + 8 * len(state.total) * (kept + 1) + tags
 
     def shed(self, state: Score, reason: InputError) -> list[ClassifierStep]:  # noqa: ARG002
         """Forget a score, which is in the table: the stream's next window takes it from there."""

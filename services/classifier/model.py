@@ -1,6 +1,7 @@
 """An ONNX model of the classifier, checked in words before it is trusted."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -80,19 +81,59 @@ def load_model(path: Path) -> Model:
         The file is missing, damaged or not that of its card, or its inputs, labels or feature set
         do not fit.
     """
-    if not path.is_file():
-        shipped = sorted(file.stem for file in _SHIPPED.glob("*.onnx"))
+    model = _load(path, "model", _SHIPPED)
+    if model.metadata.kind != "single":
         raise ModelError(
-            f"there is no model {path}: give the path of an ONNX file or one of the shipped "
-            f"models, {', '.join(shipped) or 'of which there are none'}"
+            f"{path.name}: it is of kind {model.metadata.kind!r}, tags by themselves: name it in "
+            "GENRESTREAM_HEADS, and a model of kind 'single' in GENRESTREAM_MODEL"
         )
-    if not is_shipped(path):
-        try_out(path)
-    model = load_tried(path)
     name = model.metadata.pooled_with
     if not name:
         return model
     return replace(model, pooled_with=_load_pooled(model, path.with_name(f"{name}.onnx")))
+
+
+def load_heads(paths: Sequence[Path], model: Model) -> tuple[Model, ...]:
+    """Load heads of kind ``multi``, which are asked beside a model for the same vectors.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`; or one is of another kind or feature set, or two have one name.
+    """
+    heads = tuple(_load(path, "head", _SHIPPED / "tags") for path in paths)
+    names = {model.metadata.name}
+    for path, head in zip(paths, heads, strict=True):
+        found = head.metadata
+        if found.kind != "multi":
+            raise ModelError(
+                f"{path.name}: it is of kind {found.kind!r}: name it in GENRESTREAM_MODEL of a "
+                "classifier of its own; GENRESTREAM_HEADS are of kind 'multi'"
+            )
+        if found.feature_set != model.metadata.feature_set:
+            raise ModelError(
+                f"head {found.name} is of feature set {found.feature_set}, the model "
+                f"{model.metadata.name} of {model.metadata.feature_set}: both hear the same "
+                "vectors; choose another head, such as tags-musicnn-200-int8 for "
+                "lda-musicnn-200-int8, or another model"
+            )
+        if found.name in names:
+            raise ModelError(f"{found.name} is served already: name it once, or rename one")
+        names.add(found.name)
+    return heads
+
+
+def _load(path: Path, what: str, shipped: Path) -> Model:
+    """Load a file, which is tried out before where it is not ours."""
+    if not path.is_file():
+        names = sorted(file.stem for file in shipped.glob("*.onnx"))
+        raise ModelError(
+            f"there is no {what} {path}: give the path of an ONNX file or one of the shipped "
+            f"{what}s, {', '.join(names) or 'of which there are none'}"
+        )
+    if not is_shipped(path):
+        try_out(path)
+    return load_tried(path)
 
 
 def _load_pooled(model: Model, path: Path) -> Model:
@@ -119,7 +160,7 @@ def _load_pooled(model: Model, path: Path) -> Model:
 
 def is_shipped(path: Path) -> bool:
     """Tell whether a file is one of ours, wherever links lead."""
-    return path.resolve().parent == _SHIPPED.resolve()
+    return path.resolve().parent in (_SHIPPED.resolve(), (_SHIPPED / "tags").resolve())
 
 
 def load_tried(path: Path) -> Model:
@@ -156,11 +197,6 @@ def _check(session: Any, metadata: ModelMetadata) -> None:
             f"it was trained on feature set {metadata.feature_set!r}, "
             f"this release has {', '.join(FEATURE_SETS)}: use a model of one of these"
         )
-    if metadata.kind != "single":
-        raise ModelError(
-            f"it is of kind {metadata.kind!r}, tags by themselves: the classifier serves models of "
-            "kind 'single', whose probabilities sum to 1"
-        )
     names = feature_set(metadata.feature_set).names
     if metadata.feature_names != names:
         raise ModelError(
@@ -170,7 +206,7 @@ def _check(session: Any, metadata: ModelMetadata) -> None:
     if not metadata.labels or len(set(metadata.labels)) != len(metadata.labels):
         raise ModelError(f"its labels {metadata.labels} are empty or not unique: {_RETRAIN}")
     _check_input(session.get_inputs(), len(names))
-    _check_output(session, len(names), len(metadata.labels))
+    _check_output(session, metadata)
 
 
 def _check_input(nodes: list[Any], width: int) -> None:
@@ -190,13 +226,20 @@ def _check_input(nodes: list[Any], width: int) -> None:
         )
 
 
-def _check_output(session: Any, width: int, classes: int) -> None:
+def _check_output(session: Any, metadata: ModelMetadata) -> None:
     """Run two rows: exporters often leave the shape of an output open."""
+    width, classes = len(metadata.feature_names), len(metadata.labels)
     found = [node.name for node in session.get_outputs()]
     if found != [OUTPUT_NAME]:
         raise ModelError(f"its graph gives {', '.join(found)}, needed is {OUTPUT_NAME}: {_RETRAIN}")
     (rows,) = session.run([OUTPUT_NAME], {INPUT_NAME: np.zeros((2, width), np.float32)})
-    if rows.shape != (2, classes) or not np.allclose(rows.sum(axis=1), 1.0, atol=1e-3):
+    if metadata.kind == "multi":
+        if rows.shape != (2, classes) or not ((rows >= 0) & (rows <= 1)).all():
+            raise ModelError(
+                f"two rows of features give shape {rows.shape} with values from {rows.min()} to "
+                f"{rows.max()}, needed are probabilities of shape (2, {classes}): {_RETRAIN}"
+            )
+    elif rows.shape != (2, classes) or not np.allclose(rows.sum(axis=1), 1.0, atol=1e-3):
         raise ModelError(
             f"two rows of features give shape {rows.shape} with sums {rows.sum(axis=-1)}, needed "
             f"are probabilities of shape (2, {classes}) that sum to 1: {_RETRAIN}"

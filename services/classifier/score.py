@@ -31,6 +31,7 @@ from services.classifier.content import (
     without_genre,
 )
 from services.classifier.now import NowState
+from services.classifier.tags import TagSum
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -54,6 +55,8 @@ class Score(msgspec.Struct, frozen=True):
         How many windows hold what.
     now
         What sounds now; ``None`` before any window, and from releases before 0.2.
+    tags
+        What heads say, by their names; of none unless some are served.
     """
 
     origin: Place
@@ -64,6 +67,7 @@ class Score(msgspec.Struct, frozen=True):
     hidden: float = 0.0
     tally: Tally = Tally()
     now: NowState | None = None
+    tags: dict[str, TagSum] = {}
 
 
 def is_done(score: Score | None, vector: FeatureVector) -> bool:
@@ -84,6 +88,7 @@ def add(
     heard: Heard | None,
     labels: Sequence[str],
     now: NowState | None = None,
+    tags: dict[str, TagSum] | None = None,
 ) -> Score:
     """Add a window to the score of its stream; a vector of another stream begins a new score."""
     if score is None or score.origin != vector.origin:
@@ -96,7 +101,15 @@ def add(
         hidden += 1.0 - heard.weight
     tally = count(score.tally, vector, heard.answer if heard else None)
     return Score(
-        vector.origin, vector.window_index + 1, windows, total, vector.final, hidden, tally, now
+        vector.origin,
+        vector.window_index + 1,
+        windows,
+        total,
+        vector.final,
+        hidden,
+        tally,
+        now,
+        tags or {},
     )
 
 

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from schemas import GenrePrediction
+from schemas import GenrePrediction, TagPrediction
 from schemas.errors import AudioError, SettingsError
 from services.classifier.classifier import Classifier
-from services.classifier.model import load_model
+from services.classifier.model import load_heads, load_model
+from services.classifier.tags import Tagging
 from services.console.audio_chunks import audio_files
+from services.console.display import said
 from services.console.file_classifier import FileClassifier
 from services.console.parts import LabelWriter, PartWriter, part_writer
 from services.settings import Settings
@@ -46,6 +48,7 @@ class FileAnswer:
     prediction: GenrePrediction | None
     error: str | None = None
     notes: tuple[str, ...] = ()
+    tags: tuple[TagPrediction, ...] = ()
 
 
 def classify(settings: Settings, request: ClassifyRequest) -> int:
@@ -136,6 +139,9 @@ def create_file_classifier(settings: Settings) -> FileClassifier:
             music_only=music_only,
             now_seconds=settings.now_seconds,
             change_seconds=settings.change_seconds,
+            tagging=Tagging(
+                load_heads(settings.head_paths, model), settings.tags_top, settings.tags_from
+            ),
         ),
         settings.wants_content([model.metadata.feature_set]),
         settings.content_every,
@@ -145,8 +151,8 @@ def create_file_classifier(settings: Settings) -> FileClassifier:
 def answer_file(classifier: FileClassifier, path: Path) -> FileAnswer:
     """Label one file; a file that cannot be used is an answer too."""
     try:
-        prediction, notes = classifier.hear(path)
-        return FileAnswer(path, prediction, notes=notes)
+        answer, notes = classifier.hear(path)
+        return FileAnswer(path, answer.prediction, notes=notes, tags=answer.tags)
     except (AudioError, OSError) as error:
         return FileAnswer(path, None, str(error))
 
@@ -186,6 +192,8 @@ def _print(answer: FileAnswer, request: ClassifyRequest, stderr: Console) -> Non
         others = "  ".join(f"{name} {p:.3f}" for name, p in ranked)
         line = f"{answer.path}  {prediction.label}  {prediction.confidence:.3f}"
         _write(f"{line}  [{others}]" if others else line)
+        for tagged in answer.tags:
+            _write(f"    {tagged.model.name}  {said(tagged.tags)}")
     if answer.error:
         stderr.print(f"{answer.path}: {answer.error}", style="red", markup=False, soft_wrap=True)
     elif answer.notes:
@@ -201,13 +209,15 @@ def _to_json(answer: FileAnswer, request: ClassifyRequest) -> dict[str, Any]:
     if answer.prediction is None:
         return fields | {"error": answer.error}
     prediction = answer.prediction
-    return fields | {
+    fields |= {
         "label": prediction.label,
         "confidence": prediction.confidence,
         "probabilities": prediction.probabilities,
         "windows": prediction.windows,
         "model": prediction.model.name,
     }
+    tags = {tagged.model.name: tagged.tags for tagged in answer.tags}
+    return fields | {"tags": tags} if tags else fields
 
 
 def _print_accuracy(answers: Sequence[FileAnswer], request: ClassifyRequest) -> None:

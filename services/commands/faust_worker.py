@@ -15,7 +15,7 @@ import uvloop
 
 from features import Audio, FeatureSet, resample
 from services.classifier.agent import create_classifier
-from services.classifier.model import load_model, require_feature_set
+from services.classifier.model import load_heads, load_model, require_feature_set
 from services.commands.ending import FAILED, Ending, leave
 from services.extractor.agent import create_extractor, create_recipe
 from services.extractor.state import Recipe
@@ -66,10 +66,11 @@ def run_classifier(settings: Settings, ending: Ending) -> None:
     """Run a classifier until a signal; raises as `run_extractor` does."""
     model = load_model(settings.model_path)  # which runs it: it is warm
     require_feature_set(model, settings.feature_sets)
+    heads = load_heads(settings.head_paths, model)
     name = model.metadata.name
     states = changelog(classifier_group(settings, name), "classifier")
     partitions = _prepare(settings, "classifier", states, name)
-    worker = create_classifier(settings, model, partitions)
+    worker = create_classifier(settings, model, partitions, heads)
     _run(settings, worker, partitions, lambda: True, ending)
 
 

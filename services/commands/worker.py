@@ -26,7 +26,7 @@ def extractor(model: ModelName = None) -> None:
 
 @app.command()
 def classifier(model: ModelName = None) -> None:
-    """Turn audio.features into genre.predictions."""
+    """Turn audio.features into predictions and segments; with GENRESTREAM_HEADS into tags, too."""
     ending = Ending().begin()
     from services.commands.faust_worker import run_classifier
 

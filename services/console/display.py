@@ -1,13 +1,14 @@
-"""What people see of predictions and segments in a terminal."""
+"""What people see of predictions, segments and tags in a terminal."""
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-from schemas import GenrePrediction, GenreSegment, to_milliseconds
+from schemas import GenrePrediction, GenreSegment, TagPrediction, to_milliseconds
 from schemas.echo import echo
 
 _BAR_CELLS: Final = 20
@@ -28,6 +29,28 @@ def print_prediction(console: Console, prediction: GenrePrediction) -> None:
 def print_segment(console: Console, segment: GenreSegment) -> None:
     """Print a segment: when it was heard, its label, and how sure that is."""
     console.print(_segment_line(segment), highlight=False, soft_wrap=True)
+
+
+def print_tags(console: Console, prediction: TagPrediction) -> None:
+    """Print tags: a line a window, and for the final one those of the stream."""
+    if prediction.window is not None:
+        console.print(_tags_line(prediction), highlight=False, soft_wrap=True)
+    if prediction.final:
+        line = Text.assemble(
+            (f"{echo(prediction.stream_id, _ID):<24} ", "bold cyan"),
+            (f"final: {said(prediction.tags)}", "bold"),
+            (f"  ({_windows(prediction.windows)})", "dim"),
+        )
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def said(tags: Mapping[str, float]) -> str:
+    """Write tags and how probable they are.
+
+    >>> said({"jazz": 0.625, "guitar": 0.125}), said({})
+    ('jazz 62%, guitar 12%', 'no tags')
+    """
+    return ", ".join(f"{echo(tag, _LABEL)} {p:.0%}" for tag, p in tags.items()) or "no tags"
 
 
 def print_json(data: bytes) -> None:
@@ -65,6 +88,16 @@ def _window_line(prediction: GenrePrediction) -> Text:
         (f"{span}  ", "dim"),
         f"{echo(prediction.window.label, _LABEL):<10}{prediction.window.confidence:5.0%}  ",
         *_now(prediction),
+    )
+
+
+def _tags_line(prediction: TagPrediction) -> Text:
+    assert prediction.window is not None
+    span = f"{clock(prediction.start_seconds)}-{clock(prediction.end_seconds)}"
+    return Text.assemble(
+        (f"{echo(prediction.stream_id, _ID):<24} ", "cyan"),
+        (f"{span}  ", "dim"),
+        said(prediction.window),
     )
 
 
@@ -113,9 +146,13 @@ def _final_line(prediction: GenrePrediction) -> Text:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     ranked = [(name, p) for name, p in ranked if name != prediction.label]
     others = ", ".join(f"{echo(name, _LABEL)} {p:.0%}" for name, p in ranked[: _SHOWN_GENRES - 1])
-    windows = f"{prediction.windows} window{'' if prediction.windows == 1 else 's'}"
+    windows = _windows(prediction.windows)
     return Text.assemble(
         (f"{echo(prediction.stream_id, _ID):<24} ", "bold cyan"),
         (f"final: {echo(prediction.label, _LABEL)} {prediction.confidence:.0%}", "bold"),
         (f"  ({windows}{'; then ' + others if others else ''})", "dim"),
     )
+
+
+def _windows(count: int) -> str:
+    return f"{count} window{'' if count == 1 else 's'}"

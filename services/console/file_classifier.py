@@ -82,11 +82,11 @@ class FileClassifier:
         if before:
             yield msgspec.structs.replace(before, final=True)
 
-    def hear(self, path: Path) -> tuple[GenrePrediction, tuple[str, ...]]:
+    def hear(self, path: Path) -> tuple[Answer, tuple[str, ...]]:
         """Return the answer for a whole file, and what of it was left out; raises as `answers`."""
         notes: list[str] = []
         (last,) = deque(self.answers(path, notes), maxlen=1)
-        return last.prediction, tuple(notes)
+        return last, tuple(notes)
 
     def classify(self, path: Path) -> GenrePrediction:
         """Return the answer for a whole file: its last prediction; raises as `answers` does."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from schemas.errors import GenrestreamError, SettingsError
-from services.classifier.model import load_model, require_feature_set
+from services.classifier.model import load_heads, load_model, require_feature_set
 from services.kafka.embedded_broker import (
     SESSION_TIMEOUT_SECONDS,
     embedded_broker,
@@ -104,7 +104,9 @@ async def running_stack(
     SettingsError
         TLS or SASL is asked of the embedded broker.
     """
-    require_feature_set(load_model(settings.model_path), settings.feature_sets)
+    model = load_model(settings.model_path)
+    require_feature_set(model, settings.feature_sets)
+    load_heads(settings.head_paths, model)
     async with AsyncExitStack() as resources:
         if settings.bootstrap_servers is None:
             if settings.security_protocol != "PLAINTEXT":

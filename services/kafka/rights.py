@@ -72,13 +72,14 @@ class Rights:
 def rights_of(settings: Settings) -> dict[str, Rights]:
     """Return what each user may do, under the topic prefix of the settings.
 
-    It is the least with which each does its whole work: ``tests/security/test_rights.py``.
+    It is the least with which each does its whole work: ``tests/security/test_rights.py``. A
+    classifier needs that to tags only where the settings name heads.
     """
     t, extracting = Topics(settings.topic_prefix), extractor_group(settings)
     states, any_model = changelog(extracting, "extractor"), f"{classifier_group(settings, '')}*"
     return {
         "operator": Rights(
-            read=(t.predictions, t.segments, t.stations, t.dead_letters, t.replays),
+            read=(t.predictions, t.segments, t.tags, t.stations, t.dead_letters, t.replays),
             write=(t.chunks, t.features, t.stations, t.replays),
             create=(*t.all, t.replays, states, any_model),
             describe=(t.station_events, states, any_model),
@@ -91,7 +92,7 @@ def rights_of(settings: Settings) -> dict[str, Rights]:
         ),
         "classifier": Rights(
             read=(t.features, any_model),
-            write=(t.predictions, t.segments, t.dead_letters, any_model),
+            write=(t.predictions, t.segments, t.tags, t.dead_letters, any_model),
             create=(any_model,),
             describe=(t.chunks,),
             join=(any_model,),
@@ -119,7 +120,7 @@ def rights_of(settings: Settings) -> dict[str, Rights]:
         ),
         "lag": Rights(describe=(t.chunks, t.features), watch=(extracting, any_model)),
         "producer": Rights(write=(t.chunks,)),
-        "reader": Rights(read=(t.predictions, t.segments), join=(f"{NAME}-*",)),
+        "reader": Rights(read=(t.predictions, t.segments, t.tags), join=(f"{NAME}-*",)),
     }
 
 
@@ -146,9 +147,11 @@ async def require_rights(settings: Settings, user: str, model: str = "") -> dict
     """
     needed = rights_of(settings)[user]
     group = classifier_group(settings, model)
+    names = Topics(settings.topic_prefix)
     topics = {
         changelog(group, "classifier") if name.endswith("*") else name: rights
         for name, rights in needed.topics().items()
+        if settings.heads or name != names.tags
     }
     groups = {
         group if name.endswith("*") else name: rights for name, rights in needed.groups().items()
@@ -161,6 +164,5 @@ async def require_rights(settings: Settings, user: str, model: str = "") -> dict
             lacks += lacking("group", groups, found)
     if lacks:
         raise refusal(settings, lacks)
-    ours = Topics(settings.topic_prefix).all
-    check_exist(settings, {name: allowed[name] for name in topics if name in ours})
+    check_exist(settings, {name: allowed[name] for name in topics if name in names.all})
     return {name: allowed[name].partitions for name in topics}

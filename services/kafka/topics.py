@@ -58,6 +58,11 @@ class Topics:
         return f"{self.prefix}genre.segments"
 
     @property
+    def tags(self) -> str:
+        """Tags, where classifiers serve heads for them."""
+        return f"{self.prefix}genre.tags"
+
+    @property
     def stations(self) -> str:
         """What receivers listen to; compacted."""
         return f"{self.prefix}stations"
@@ -85,6 +90,7 @@ class Topics:
             self.features,
             self.predictions,
             self.segments,
+            self.tags,
             self.stations,
             self.station_events,
             self.dead_letters,

@@ -1,8 +1,10 @@
-"""Another team's head beside ours: audio in folders, a model, one more classifier."""
+"""Heads beside ours: another team's, with a classifier of its own, and tags by the same worker."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,21 @@ from typer.testing import CliRunner
 from schemas import GenrePrediction, decode_event
 from services.cli import app
 from services.console.stack import start_worker, stop_workers, worker_environment
+from services.console.synthesis import SAMPLE_RATE as CLIP_RATE
+from services.console.synthesis import synthesise_clip
 from services.kafka.clients import TopicReader
 from services.kafka.topics import Topics
 from services.settings import Settings
 from tests.audio import noise, tone
-from tests.broker.harness import DEADLINE_SECONDS, Message, encoded, fresh_settings, send
+from tests.broker import shell
+from tests.broker.harness import (
+    DEADLINE_SECONDS,
+    Message,
+    encoded,
+    fresh_settings,
+    running_workers,
+    send,
+)
 from training.command_line import register
 
 pytestmark = pytest.mark.broker
@@ -123,3 +135,54 @@ async def collect(system: Settings, name: str) -> dict[str, GenrePrediction]:
 async def predictions(reader: TopicReader) -> AsyncIterator[GenrePrediction]:
     async for message in reader.messages():
         yield decode_event(message.value or b"", GenrePrediction)
+
+
+def test_a_classifier_tags_music_by_the_shipped_head(brokers: str, tmp_path: Path) -> None:
+    """And says nothing of tags of a tone, which is no music; as ``classify`` does."""
+    head = "tags-musicnn-200-int8"
+    system = fresh_settings(brokers, "tags-", heads=(head,), tags_top=3)
+    sounds = {"tone": tone(6.0, RATE, hertz=700.0), "clip": synthesise_clip()[: 7 * CLIP_RATE]}
+    rates = {"tone": RATE, "clip": CLIP_RATE}
+    messages = [
+        Message(encoded(sounds[name], rates[name]), name.encode(), [("final", b"true")])
+        for name in sounds
+    ]
+    environment = worker_environment(system)
+    with running_workers(system, "extractor", "classifier"):
+        asyncio.run(send(system, messages))
+        with shell.running(
+            *("listen", "--tags", "--json", "--from-beginning"), environment=environment
+        ) as listener:
+            assert listener.stdout
+            found: dict[str, list[dict[str, Any]]] = {name: [] for name in sounds}
+            while not all(some and some[-1]["final"] for some in found.values()):
+                tagged = json.loads(listener.stdout.readline())
+                found[tagged["stream_id"]].append(tagged)
+    assert {t["model"]["name"] for some in found.values() for t in some} == {head}
+    assert [t["tags"] for t in found["tone"]] == [{}, {}]
+    last = found["clip"][-1]
+    assert [t["window_index"] for t in found["clip"]] == [0, 1, 2]
+    assert 1 <= len(last["tags"]) <= 3
+    path = tmp_path / "clip.flac"
+    path.write_bytes(encoded(sounds["clip"], CLIP_RATE))
+    done = shell.genrestream("classify", "--json", str(path), environment=environment)
+    assert json.loads(done.stdout)["tags"] == {head: last["tags"]}
+    shown = shell.genrestream("classify", str(path), environment=environment)
+    first = next(iter(last["tags"]))
+    assert f"    {head}  {first} {last['tags'][first]:.0%}" in shown.stdout.splitlines()[1]
+
+
+def test_heads_that_do_not_fit_stop_a_worker_at_start(system: Settings) -> None:
+    environment = worker_environment(system)
+    for name, reason in (
+        ("tags-musicnn-200", "choose another head, such as tags-musicnn-200-int8"),
+        ("none", "there is no head "),
+    ):
+        done = shell.genrestream(
+            "worker", "classifier", environment=environment | {"GENRESTREAM_HEADS": name}
+        )
+        assert done.returncode == 2
+        assert reason in done.stderr
+    both = shell.genrestream("listen", "--tags", "--segments", environment=environment)
+    assert both.returncode == 2
+    assert "choose one" in both.stderr

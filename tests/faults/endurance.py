@@ -95,7 +95,7 @@ def settings_of(address: str, name: str) -> Settings:
 
 def report(name: str, outcome: Outcome) -> bool:
     """Print what a run gave, a JSON object a line; tell whether it was exact."""
-    verdicts = (outcome.features, outcome.predictions, outcome.segments)
+    verdicts = (outcome.features, outcome.predictions, outcome.segments, outcome.tags)
     exact = all(verdict.is_exact for verdict in verdicts)
     exact &= outcome.dead_letters == outcome.expected.dead_letters
     found: dict[str, Any] = {"run": name, "exact": exact, "summary": outcome.summary}

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from schemas import FeatureVector, GenrePrediction, GenreSegment, Place
+from schemas import FeatureVector, GenrePrediction, GenreSegment, Place, TagPrediction
 from services.console.stack import start_worker, stop_workers, worker_environment
 from services.kafka.clients import TopicReader, chunk_producer, reading
 from services.kafka.embedded_broker import free_port
@@ -105,6 +105,7 @@ class Run:
         self.features = self.topics[topics.features]
         self.predictions = self.topics[topics.predictions]
         self.segments = self.topics[topics.segments]
+        self.tags = self.topics[topics.tags]
         self.dead_letters = self.topics[topics.dead_letters]
 
     @property
@@ -205,9 +206,14 @@ class Run:
         start = time.monotonic()
 
         def complete() -> bool:
-            came = (*self.predictions, *self.segments)
-            ids = {header(record, "ce_id") for record in came}
-            return wanted.predictions.keys() | wanted.segments.keys() <= ids
+            for came, needed in (
+                (self.predictions, wanted.predictions),
+                (self.segments, wanted.segments),
+                (self.tags, wanted.tags),
+            ):
+                if not needed.keys() <= {header(record, "ce_id") for record in came}:
+                    return False
+            return True
 
         await self.until(complete, seconds)
         took = time.monotonic() - start
@@ -220,6 +226,7 @@ class Run:
             compare(wanted.features, self.features, FeatureVector),
             compare(wanted.predictions, self.predictions, GenrePrediction),
             compare(wanted.segments, self.segments, GenreSegment),
+            compare(wanted.tags, self.tags, TagPrediction),
             frozenset(map(origin_of, self.dead_letters)),
             took,
         )
@@ -236,6 +243,7 @@ class Outcome:
     features: Verdict
     predictions: Verdict
     segments: Verdict
+    tags: Verdict
     dead_letters: frozenset[Place]
     seconds: float
 
@@ -250,6 +258,7 @@ class Outcome:
                 ("features", self.expected.features, self.features),
                 ("predictions", self.expected.predictions, self.predictions),
                 ("segments", self.expected.segments, self.segments),
+                ("tags", self.expected.tags, self.tags),
             )
         ]
         flight = f"in flight at the kills: {self.in_flight}"
@@ -262,6 +271,7 @@ class Outcome:
         assert self.predictions.is_exact, self.predictions
         assert self.expected.segments, "the load has no segments"
         assert self.segments.is_exact, self.segments
+        assert self.tags.is_exact, self.tags
         assert self.dead_letters == self.expected.dead_letters
 
 

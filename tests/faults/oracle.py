@@ -7,16 +7,18 @@ from math import inf
 from typing import Any
 
 from schemas import (
-    FeatureVector,
+    Event,
     GenrePrediction,
     GenreSegment,
     Place,
+    TagPrediction,
     decode_event,
     encode_event,
     header,
 )
 from services.classifier.classifier import Classifier
-from services.classifier.model import load_model
+from services.classifier.model import load_heads, load_model
+from services.classifier.tags import Tagging
 from services.extractor.agent import create_recipe
 from services.extractor.extractor import Extractor
 from services.kafka.topics import Topics
@@ -33,7 +35,7 @@ class Expected:
 
     Attributes
     ----------
-    features, predictions, segments
+    features, predictions, segments, tags
         By `event_id`.
     finals
         Ids of the predictions that end a stream.
@@ -46,6 +48,7 @@ class Expected:
     features: Values
     predictions: Values
     segments: Values
+    tags: Values
     finals: frozenset[str]
     dead_letters: frozenset[Place]
     causes: dict[str, Place]
@@ -76,6 +79,9 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
         settings.unknown_below,
         now_seconds=settings.now_seconds,
         change_seconds=settings.change_seconds,
+        tagging=Tagging(
+            load_heads(settings.head_paths, model), settings.tags_top, settings.tags_from
+        ),
     )
     topics = Topics(settings.topic_prefix)
     ordered = sorted(chunks, key=lambda record: (record.partition, record.offset))
@@ -83,10 +89,12 @@ def expected(chunks: Iterable[Any], settings: Settings) -> Expected:
     answers, _ = _fold(classifier, list(_feature_records(vectors, topics.features)))
     predictions = [event for event, *_ in answers if isinstance(event, GenrePrediction)]
     segments = [event for event, *_ in answers if isinstance(event, GenreSegment)]
+    tags = [event for event, *_ in answers if isinstance(event, TagPrediction)]
     return Expected(
         {event.event_id: encode_event(event) for event, *_ in vectors},
         {event.event_id: encode_event(event) for event in predictions},
         {event.event_id: encode_event(event) for event in segments},
+        {event.event_id: encode_event(event) for event in tags},
         frozenset(event.event_id for event in predictions if event.final),
         frozenset(letters),
         {event.event_id: cause for event, _, cause in vectors},
@@ -151,7 +159,7 @@ def compare(wanted: Values, records: Iterable[Any], kind: type[Any]) -> Verdict:
     seen: Counter[str] = Counter()
     differing = set()
     for record in records:
-        event: FeatureVector | GenrePrediction | GenreSegment = decode_event(record.value, kind)
+        event: Event = decode_event(record.value, kind)
         seen[event.event_id] += 1
         if record.value != wanted.get(event.event_id, record.value):
             differing.add(event.event_id)

@@ -3,11 +3,13 @@
 import asyncio
 import random
 import signal
+from pathlib import Path
 
 import pytest
 
 from services.settings import Settings
 from tests.broker.harness import fresh_settings
+from tests.classifier.heads import tiny_head
 from tests.faults.groups import Groups, connected_groups
 from tests.faults.harness import SERVICES, Outcome, Run, running
 from tests.faults.load import MODEL, Scale, crowd, portions, timed_crowd
@@ -22,13 +24,22 @@ _SPREAD = 10.0
 _REBALANCES = 6
 
 
-def _settings(brokers: str, prefix: str) -> Settings:
-    return fresh_settings(brokers, prefix, idle_timeout_seconds=IDLE_SECONDS, model=MODEL)
+def _settings(brokers: str, prefix: str, *heads: Path) -> Settings:
+    return fresh_settings(
+        brokers,
+        prefix,
+        idle_timeout_seconds=IDLE_SECONDS,
+        model=MODEL,
+        heads=tuple(map(str, heads)),
+    )
 
 
-def test_killed_workers_lose_nothing(brokers: str, scale: Scale) -> None:
-    outcome = asyncio.run(_kill_at_random(_settings(brokers, "kill."), scale))
+def test_killed_workers_lose_nothing(brokers: str, scale: Scale, tmp_path: Path) -> None:
+    """Neither genres nor the tags of a head."""
+    head = tiny_head(tmp_path / "tagger.onnx", recipe="librosa-52")
+    outcome = asyncio.run(_kill_at_random(_settings(brokers, "kill.", head), scale))
     outcome.assert_exact()
+    assert len(outcome.expected.tags) == len(outcome.expected.predictions)
     assert len(outcome.expected.finals) >= scale.streams
     assert outcome.features.duplicates <= outcome.in_flight["extractor"]
     assert outcome.predictions.duplicates <= outcome.in_flight["classifier"]

@@ -32,6 +32,7 @@ MESSAGES = (
     "FeatureVector",
     "GenrePrediction",
     "GenreSegment",
+    "TagPrediction",
     "Station",
     "StationEvent",
     "DeadLetter",

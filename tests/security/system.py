@@ -53,6 +53,7 @@ class System:
 
     def environment(self, service: str) -> dict[str, str]:
         own: dict[str, dict[str, str]] = {
+            "classifier": {"GENRESTREAM_HEADS": "tags-musicnn-200-int8"},
             "gateway": {
                 "GENRESTREAM_GATEWAY_HOST": "127.0.0.1",
                 "GENRESTREAM_GATEWAY_PORT": self.gateway.address.rpartition(":")[2],
