@@ -22,6 +22,7 @@ from services.settings import Settings
 from tests.audio import music
 from tests.broker.harness import fresh_settings
 from tests.gateway.serving import Client, running_gateway
+from tests.page.hostile import TOKEN, Gateway, settings_of
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 
@@ -109,3 +110,25 @@ def page(browser: Any, radio: tuple[Client, Settings, dict[str, Any]]) -> Iterat
     yield opened
     context.close()
     assert not errors
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """Run a broker for a module of tests."""
+    with embedded_broker() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def gateway(broker: str) -> Iterator[Gateway]:
+    """Run a gateway with a token, to be ill-treated."""
+    settings = settings_of(broker, "hostile.", token=TOKEN)
+    with running_gateway(settings) as (client, workers):
+        yield Gateway(client, workers["gateway"].pid)
+
+
+@pytest.fixture
+def well_afterwards(gateway: Gateway) -> Iterator[None]:
+    """Check after a test that the gateway is well."""
+    yield
+    gateway.assert_well()

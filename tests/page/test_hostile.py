@@ -1,125 +1,33 @@
 """Clients that mean harm, on a real gateway: a clear problem, bounded memory, nothing let in."""
 
-import asyncio
 import base64
 import http.client
 import itertools
-import json
 import os
 import select
-import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from benchmarks.radio_scene import cast
-from schemas import encode_event
-from services.kafka.embedded_broker import embedded_broker
-from services.settings import Settings
-from tests.broker.harness import Message, fresh_settings, send
-from tests.gateway.serving import Client, running_gateway
-from tests.page.test_page import wait
+from tests.page.hostile import (
+    KEY,
+    MAX_MEMORY_MB,
+    MEGABYTE,
+    Gateway,
+    head,
+    problem,
+    read_all,
+    shake,
+)
 
-pytestmark = [pytest.mark.page, pytest.mark.timeout(300)]
-TOKEN = "a-secret-of-some-length"  # noqa: S105 - of this test
-KEY = {"Authorization": f"Bearer {TOKEN}"}
-MEGABYTE = 1024 * 1024
-MAX_MEMORY_MB = 400
-
-
-class Gateway:
-    """A gateway that is ill-treated."""
-
-    def __init__(self, client: Client, pid: int) -> None:
-        self.client = client
-        self.pid = pid
-        self.port = int(client.address.rpartition(":")[2])
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
-
-    def http(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-
-    def send(self, data: bytes) -> bytes:
-        """Send bytes, and return what comes back until the connection ends."""
-        with self.connect() as connection:
-            with suppress(OSError):
-                connection.sendall(data)
-            return read_all(connection)
-
-    def memory_mb(self) -> float:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    def assert_well(self) -> None:
-        """Check that it answers at once, and is no larger than it may be."""
-        began = time.monotonic()
-        assert self.client("GET", "/api/now", headers=KEY).status == 200
-        assert time.monotonic() - began < 2
-        assert self.memory_mb() < MAX_MEMORY_MB
-
-
-def read_all(connection: socket.socket) -> bytes:
-    data = b""
-    with suppress(OSError):
-        while part := connection.recv(65536):
-            data += part
-    return data
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    with embedded_broker() as address:
-        yield address
-
-
-def settings_of(address: str, prefix: str, **more: Any) -> Settings:
-    """Return settings whose topics exist; Playwright's loop may run in our thread."""
-    settings: Settings = in_thread(lambda: fresh_settings(address, prefix, **more))
-    return settings
-
-
-def in_thread(work: Callable[[], Any]) -> Any:
-    """Do work in a thread of its own, and wait for it."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(work).result()
-
-
-@pytest.fixture(scope="module")
-def gateway(broker: str) -> Iterator[Gateway]:
-    settings = settings_of(broker, "hostile.", token=TOKEN)
-    with running_gateway(settings) as (client, workers):
-        yield Gateway(client, workers["gateway"].pid)
-
-
-@pytest.fixture(autouse=True)
-def _well_afterwards(gateway: Gateway) -> Iterator[None]:
-    yield
-    gateway.assert_well()
-
-
-def problem(answer: bytes) -> str:
-    """Return the code of the problem that an answer holds."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"application/problem+json" in head, answer[:300]
-    found = json.loads(body)
-    assert found["remedy"]
-    code: str = found["type"]
-    return code.rpartition(":")[2]
-
-
-def head(method: str, path: str, **headers: object) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode()
+pytestmark = [
+    pytest.mark.page,
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("well_afterwards"),
+]
 
 
 @pytest.mark.parametrize("path", ["/api/classify", "/api/streams/x"])
@@ -287,18 +195,6 @@ def test_a_place_in_the_future_gets_a_reset(gateway: Gateway) -> None:
     connection.close()
 
 
-def shake(gateway: Gateway, **headers: str) -> tuple[socket.socket, bytes]:
-    """Ask for the WebSocket; return the connection and the head of the answer."""
-    connection = gateway.connect()
-    given = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
-    given["Sec_WebSocket_Key"] = base64.b64encode(os.urandom(16)).decode()
-    connection.sendall(head("GET", "/api/microphone?rate=48000", **given, **headers))
-    answer = b""
-    while b"\r\n\r\n" not in answer and (part := connection.recv(4096)):
-        answer += part
-    return connection, answer
-
-
 def frame(opcode: int, data: bytes, *, masked: bool = True) -> bytes:
     size = len(data)
     length = b"\x7f" + struct.pack(">Q", size)
@@ -332,86 +228,3 @@ def test_a_socket_that_talks_garbage_is_closed(gateway: Gateway, sent: bytes) ->
     while gateway.client("GET", "/api/health", headers=KEY).json()["sending"]:
         assert time.monotonic() < deadline, "it is still held"
         time.sleep(0.1)
-
-
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://x.evil.example"])
-def test_a_socket_from_another_site_is_refused(gateway: Gateway, origin: str) -> None:
-    connection, answer = shake(gateway, Origin=origin)
-    connection.close()
-    assert b" 403 " in answer.split(b"\r\n")[0]
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/api/classify"),
-        ("POST", "/api/streams/x"),
-        ("PUT", "/api/stations/x"),
-        ("DELETE", "/api/stations/x"),
-        ("POST", "/api/session"),
-        ("DELETE", "/api/session"),
-    ],
-)
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://x"])
-def test_another_site_changes_nothing(
-    gateway: Gateway, method: str, path: str, origin: str
-) -> None:
-    body = json.dumps({"token": TOKEN}).encode()
-    asked = gateway.client(method, path, body, {**KEY, "Origin": origin, "Host": "y"})
-    assert asked.json()["type"].endswith("cross-site")
-    assert "access-control-allow-origin" not in asked.headers
-
-
-def test_guessing_the_token_ends(broker: str) -> None:
-    settings = settings_of(broker, "guess.", token=TOKEN)
-    with running_gateway(settings) as (client, _):
-        codes = [
-            client("GET", "/api/now", headers={"Authorization": f"Bearer {n:016}"}).status
-            for n in range(40)
-        ]
-        body = json.dumps({"token": "0" * 16}).encode()
-        assert client("POST", "/api/session", body).status == 429
-    assert codes == [401] * 10 + [429] * 30
-
-
-HTML = "<img src=x onerror=\"alert('xss')\"><script>alert(1)</script>'\"&amp;"
-
-
-def test_names_titles_and_labels_are_text_and_no_html(broker: str, browser: Any) -> None:
-    settings = settings_of(broker, "html.")
-    player = cast(1)[0]
-    player.station = replace(player.station, name=HTML, tags=(HTML,))
-    player.labels = (HTML,)
-    now_ms = round(time.time() * 1000)
-    events = [
-        player._event("title", now_ms - 5000, title=HTML),
-        player._event("lost", now_ms - 4000, reason="timeout", message=HTML),
-    ]
-    segments = list(player.segments(now_ms - 7_200_000, now_ms - 3000))
-    _, heard = player.prediction(now_ms - 3000)
-    key = player.station.id.encode()
-    messages = [Message(encode_event(player.station), key, topic="stations")]
-    messages += [Message(encode_event(event), key, topic="station.events") for event in events]
-    messages += [Message(encode_event(s), key, topic="genre.segments") for s in segments]
-    stream = replace(heard, stream_id=HTML, event_id="of a stream")
-    messages += [
-        Message(encode_event(found), found.stream_id.encode(), topic="genre.predictions")
-        for found in (heard, stream)
-    ]
-    in_thread(lambda: asyncio.run(send(settings, messages)))
-    with running_gateway(settings) as (client, _):
-        page = browser.new_page()
-        said: list[str] = []
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
-        page.goto(client.address + "/")
-        wait(page, "document.querySelectorAll('#rows .row').length === 2")
-        assert page.locator("#rows .row").count() == 2
-        page.locator("#rows .row[data-state=lost]").click()
-        for part in ("h2", ".say"):
-            wait(page, f"/<img src=x/.test(document.querySelector('#station {part}')?.innerText)")
-        listed = "[...document.querySelectorAll('#station ol')].map((list) => list.innerText)"
-        wait(page, f"{listed}.filter((text) => text.includes('<img src=x')).length >= 4")
-        assert page.locator("main img, main script").count() == 0
-        assert said == []
-        page.close()
