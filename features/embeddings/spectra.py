@@ -2,7 +2,8 @@
 
 As `features.descriptors.transform`, which transforms frames of 2048: frames lie side by side, one a
 lane, and the 512 samples of a frame are one complex transform of half as many (Press et al.,
-Numerical Recipes, 12.3), done in stages of constant geometry (Pease, 1968).
+Numerical Recipes, 12.3), done in stages of constant geometry (Pease, 1968). The stage stands in
+both modules: numba's cache does not see a change of what is called in another file.
 """
 
 from functools import cache

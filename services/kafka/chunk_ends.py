@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from schemas import Place
-from services.kafka.security import client_options
+from services.kafka.clients import Connection
 from services.settings import FETCH_WAIT_MS, Settings
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,10 @@ class ChunkEnds:
     """
 
     def __init__(self, settings: Settings, topic: str, partitions: int) -> None:
-        self._settings = settings
         self._topic = topic
         self._ends = dict.fromkeys(range(partitions), 0)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._connection = Connection(settings, fetch_max_wait_ms=FETCH_WAIT_MS)
         self._claims_hold = False
 
     def unsent(self, places: Collection[Place]) -> frozenset[Place]:
@@ -70,13 +69,13 @@ class ChunkEnds:
             self._loop.run_until_complete(self._learn(partitions, beyond))
         except (KafkaError, OSError, TimeoutError) as error:
             logger.warning("the ends of %s are not known: %r", self._topic, error)
-            self._loop.run_until_complete(self._disconnect())
+            self._loop.run_until_complete(self._connection.close())
             return False
         return True
 
     async def _learn(self, partitions: set[int], beyond: set[Place]) -> None:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            consumer = await self._connected()
+            consumer = await self._connection.consumer()
             places = [TopicPartition(self._topic, number) for number in sorted(partitions)]
             ends = await consumer.end_offsets(places)
             self._ends |= {tp.partition: end for tp, end in ends.items()}
@@ -103,23 +102,3 @@ class ChunkEnds:
             return claimed
         finally:
             consumer.unsubscribe()
-
-    async def _connected(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                **client_options(self._settings),
-                enable_auto_commit=False,
-                fetch_max_wait_ms=FETCH_WAIT_MS,
-            )
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
-        return self._consumer
-
-    async def _disconnect(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer:
-            await consumer.stop()

@@ -61,6 +61,43 @@ async def send_chunk(
     return future
 
 
+class Connection:
+    """A consumer that is connected when it is first asked for, to ask a broker things.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is.
+    options
+        Of the consumer, as aiokafka takes them.
+    """
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self._settings = settings
+        self._options = options
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def consumer(self) -> AIOKafkaConsumer:
+        """Return the consumer."""
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **client_options(self._settings), enable_auto_commit=False, **self._options
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def close(self) -> None:
+        """Disconnect; who asks again is connected again."""
+        consumer, self._consumer = self._consumer, None
+        if consumer:
+            await consumer.stop()
+
+
 class TopicReader:
     """Reads whole topics without a consumer group, from their end or their beginning."""
 

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from services.kafka.clients import Connection
 from services.kafka.errors import BrokerError
-from services.kafka.security import client_options
 from services.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -57,9 +57,12 @@ class LagReader:
     def __init__(self, settings: Settings, group: str, topic: str, partitions: int) -> None:
         self.group = group
         self.topic = topic
-        self._settings = settings
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer: AIOKafkaConsumer | None = None
+        self._connection = Connection(
+            settings,
+            group_id=group,
+            isolation_level="read_committed",  # what nobody can read yet is no lag
+        )
 
     async def read(self) -> list[PartitionLag]:
         """Return where the group stands in each partition.
@@ -85,7 +88,7 @@ class LagReader:
     async def _ask(self, question: Callable[[AIOKafkaConsumer], Awaitable[Answer]]) -> Answer:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await question(await self._connected())
+                return await question(await self._connection.consumer())
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise BrokerError(f"no broker tells the offsets of {self.topic}: {error!r}") from error
@@ -103,27 +106,9 @@ class LagReader:
             committed |= await consumer.beginning_offsets(new)
         return [PartitionLag(p.partition, committed[p], ends[p]) for p in self._places]
 
-    async def _connected(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                **client_options(self._settings),
-                group_id=self.group,
-                enable_auto_commit=False,
-                isolation_level="read_committed",  # what nobody can read yet is no lag
-            )
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
-        return self._consumer
-
     async def close(self) -> None:
         """Disconnect."""
-        consumer, self._consumer = self._consumer, None
-        if consumer:
-            await consumer.stop()
+        await self._connection.close()
 
 
 async def read_once(readers: Sequence[LagReader]) -> list[list[PartitionLag]]:

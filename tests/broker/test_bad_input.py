@@ -167,9 +167,14 @@ def test_a_header_name_that_is_no_text_stops_nothing(system: Settings) -> None:
 
     asyncio.run(send_batch())
     after = [replace(m, partition=0) for m in pcm_stream("after odd", TRACK, SAMPLE_RATE)]
-    collected = run(system, after, lambda c: bool(c.final("after odd")), from_beginning=True)
-    assert collected.final("after odd")
+    collected = run(
+        system,
+        after,
+        lambda c: bool(c.final("odd") and c.final("after odd")),
+        from_beginning=True,
+    )
     assert collected.final("odd")
+    assert collected.final("after odd")
 
 
 def test_a_stream_too_short_for_a_window_is_dead_lettered_whole(system: Settings) -> None:
