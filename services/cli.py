@@ -10,6 +10,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
 import io
+import logging
 import sys
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -314,6 +315,20 @@ def _exit_by_signal(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
+def quiet_libraries() -> None:
+    """Let errors of connections reach the user as one line, ours, and as nothing else."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(_is_no_end_of_a_connection)
+
+
+def _is_no_end_of_a_connection(record: logging.LogRecord) -> bool:
+    """Drop what asyncio logs of a connection that ended by an error, which was told already.
+
+    Of one that is collected as garbage it may report that nobody asked for the error (3.11.2).
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], OSError))
+
+
 def _load_plugins() -> None:
     """Let rooms that services may not import add their commands."""
     for plugin in entry_points(group="genrestream.commands"):
@@ -322,12 +337,10 @@ def _load_plugins() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
-    import logging
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a bar that ASCII has not ends no command
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors reach the user as one line
+    quiet_libraries()
     _load_plugins()
     try:
         app()

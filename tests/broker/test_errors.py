@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -139,3 +140,27 @@ def test_a_terminal_of_ascii(tmp_path: Path, arguments: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     assert "final" in result.stdout
     assert ("Jóga" if arguments else "J?ga") in result.stdout
+
+
+_FORGOTTEN = """
+import asyncio, gc, ssl
+from services.cli import quiet_libraries
+
+async def forget():
+    future = asyncio.get_running_loop().create_future()
+    future.set_exception({error})
+    del future
+    gc.collect()
+
+quiet_libraries()
+asyncio.run(forget())
+"""
+
+
+@pytest.mark.parametrize(("error", "is_told"), [("ssl.SSLError('x')", False), ("KeyError()", True)])
+def test_asyncio_tells_of_mistakes_and_not_of_connections_that_ended(
+    error: str, is_told: bool
+) -> None:
+    command = [sys.executable, "-c", _FORGOTTEN.format(error=error)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ("never retrieved" in done.stderr) == is_told
