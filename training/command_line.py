@@ -33,19 +33,22 @@ class SplitName(StrEnum):
     ARTIST = "artist"
 
 
-def needs_extra(command: Callable[P, None]) -> Callable[P, None]:
-    """Make a command say what to install where the training extra is missing."""
+def needs(*packages: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Make a command say what to install where packages of the training extra are missing."""
 
-    @functools.wraps(command)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
-        missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
-        if missing:
-            raise MissingExtraError(
-                f"training needs {', '.join(missing)}: pip install 'genrestream[training]'"
-            )
-        command(*args, **kwargs)
+    def checks(command: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+            missing = [name for name in packages if importlib.util.find_spec(name) is None]
+            if missing:
+                raise MissingExtraError(
+                    f"training needs {', '.join(missing)}: pip install 'genrestream[training]'"
+                )
+            command(*args, **kwargs)
 
-    return checked
+        return checked
+
+    return checks
 
 
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
@@ -62,7 +65,7 @@ Labels = Annotated[str, typer.Option(help="Genres, comma-separated, in the order
 Processes = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")]
 
 
-@needs_extra
+@needs("pandas", "pyarrow")
 def extract(
     folder: Annotated[Path, typer.Argument(help="One folder of audio a genre.")],
     output: Output,
@@ -78,7 +81,7 @@ def extract(
     commands.extract(folder, output, feature_set, window_seconds, processes)
 
 
-@needs_extra
+@needs("matplotlib")
 def spectrogram(
     source: Annotated[Path, typer.Argument(help="An audio file, or a folder of them.")],
     output: Output,
@@ -89,7 +92,7 @@ def spectrogram(
     commands.spectrogram(source, output)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def train(
     estimator: Annotated[
         str,
@@ -140,7 +143,7 @@ def train(
     )
 
 
-@needs_extra
+@needs(*_EXTRA)
 def evaluate(
     model: Annotated[Path, typer.Argument(help="An ONNX file of ours.")],
     data: Tables,
@@ -170,7 +173,7 @@ def evaluate(
     )
 
 
-@needs_extra
+@needs(*_EXTRA)
 def study(
     output: Output,
     data: DataFolder,
@@ -184,7 +187,7 @@ def study(
     commands.study(data, output, seeds, network_seeds, search)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def train_shipped(
     output: Output,
     data: DataFolder,
@@ -200,7 +203,7 @@ def train_shipped(
     shipped_commands.train_shipped(data, output, only, date)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def compare_heads(output: Output, data: DataFolder) -> None:
     """Score all candidates for the genre head, by the folds and the rule that chose it."""
     from training import shipped_commands
@@ -208,7 +211,7 @@ def compare_heads(output: Output, data: DataFolder) -> None:
     shipped_commands.compare_heads(data, output)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def build_musicnn(
     output: Output = Path("models/embeddings"),
     wheel: Annotated[
@@ -222,7 +225,7 @@ def build_musicnn(
     shipped_commands.build_musicnn(wheel, output)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def build_musicnn_int8(
     output: Output = Path("models/embeddings"),
     wheel: Annotated[
@@ -240,7 +243,7 @@ def build_musicnn_int8(
     shipped_commands.build_musicnn_int8(wheel, data, output)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def build_tags(
     output: Output = Path("models/tags"),
     wheel: Annotated[
@@ -254,7 +257,7 @@ def build_tags(
     shipped_commands.build_tags(wheel, output)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def build_ced(
     output: Output = Path("models/embeddings"),
     crate: Annotated[
@@ -268,7 +271,7 @@ def build_ced(
     shipped_commands.build_ced(crate, output)
 
 
-@needs_extra
+@needs(*_EXTRA)
 def train_content(
     clips: Annotated[Path, typer.Argument(help="Folder with a folder of recordings a source.")],
     crate: Annotated[
