@@ -18,6 +18,7 @@ from services.receiver.http_connection import connect, limited, read_head, read_
 from services.receiver.http_messages import Dechunker, Head, request_bytes
 from services.receiver.playlists import (
     MAX_PLAYLIST_BYTES,
+    PlaylistKind,
     cheapest_variant,
     decode_playlist,
     parse_playlist,
@@ -123,14 +124,13 @@ class Stream:
         return sound
 
     async def read_start(self, count: int) -> None:
-        """Read until `start` holds so many bytes, or the body ends."""
+        """Read until `start` holds so many bytes, or the body ends, and keep what came."""
         parts = bytearray()
-        while len(parts) < count:
-            data = await self.read()
-            if not data:
-                break
-            parts += data
-        self.start = bytes(parts)
+        try:
+            while len(parts) < count and (data := await self.read()):
+                parts += data
+        finally:
+            self.start = bytes(parts)
 
     async def read_whole(self, limit: int = MAX_PLAYLIST_BYTES) -> bytes:
         """Return a body that is a playlist, or a part of one.
@@ -259,14 +259,30 @@ async def _following(stream: Stream) -> str | None:
     if encoding not in ("", "identity"):
         raise failed("bad-answer", f"it is compressed as {encoding[:20]!r}, unasked")
     _split_titles(stream)
+    kind = await _read_kind(stream)
+    if kind is None:
+        return None
+    async with limited(_PLAYLIST_SECONDS):
+        return await _follow_playlist(stream, kind)
+
+
+async def _read_kind(stream: Stream) -> PlaylistKind | None:
+    """Read the start of a body, and tell which kind of list it is.
+
+    Raises
+    ------
+    SourceFailed
+        It does not come: ``timeout`` for a list, ``no-audio`` for all else.
+    """
+    content_type = stream.head.get("content-type")
     try:
         async with limited(_PLAYLIST_SECONDS):
-            return await _follow_playlist(stream)
+            await stream.read_start(_START_BYTES)
     except SourceFailed as error:
-        is_list = playlist_kind(stream.start, stream.head.get("content-type"))
-        if error.reason.code != "timeout" or is_list:
+        if error.reason.code != "timeout" or playlist_kind(stream.start, content_type):
             raise
         raise failed("no-audio", f"for {_PLAYLIST_SECONDS:g} s") from error
+    return playlist_kind(stream.start, content_type)
 
 
 def _split_titles(stream: Stream) -> None:
@@ -280,11 +296,7 @@ def _split_titles(stream: Stream) -> None:
         stream.start = stream._take(raw)
 
 
-async def _follow_playlist(stream: Stream) -> str | None:
-    await stream.read_start(_START_BYTES)
-    kind = playlist_kind(stream.start, stream.head.get("content-type"))
-    if kind is None:
-        return None
+async def _follow_playlist(stream: Stream, kind: PlaylistKind) -> str | None:
     text = decode_playlist(await stream.read_whole())
     if kind != "hls" and "#EXT-X-" in text:
         kind = "hls"

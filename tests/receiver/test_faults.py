@@ -161,6 +161,15 @@ def test_an_encoder_that_is_silent_is_not_taken_for_the_network(
     assert _failure_of(OK + b"Content-Type: audio/mpeg\r\n\r\n", body, stays=True) == "no-audio"
 
 
+@pytest.mark.parametrize("size", [20, 5000], ids=["its start", "more of it"])
+def test_a_list_that_does_not_end_is_one_of_the_network(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_http, "_PLAYLIST_SECONDS", 0.3)
+    part = b"#EXTM3U\n".ljust(size, b"#")
+    assert _failure_of(OK + b"Content-Type: audio/mpeg\r\n\r\n", part, stays=True) == "timeout"
+
+
 @pytest.mark.radio
 def test_a_fast_server_is_read_as_it_plays() -> None:
     async def work() -> tuple[Ear, float]:
