@@ -1,5 +1,6 @@
 """The classifier's core: JSON of feature vectors to predictions and segments."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -159,7 +160,10 @@ class Classifier:
             return Step(state, dead_letters=(DeadLetter(record, reading),), released=(offset,))
         if reading is None or is_done(state, reading):
             return Step(state, released=(offset,))
-        score, prediction, segments, tags = self._answer(state, reading, found)
+        try:
+            score, prediction, segments, tags = self._answer(state, reading, found)
+        except MessageError as error:
+            return Step(state, dead_letters=(DeadLetter(record, error),), released=(offset,))
         state = None if score.ended else score  # an ended one is in the table, for repetitions
         events: tuple[ClassifierEvent, ...] = (prediction, *segments, *tags)
         return Step(state, events, (), (offset,), score, record.timestamp_ms)
@@ -169,7 +173,13 @@ class Classifier:
         return self.answer(score, vector)[:2]
 
     def answer(self, score: Score | None, vector: FeatureVector) -> Answer:
-        """Add a window to the score of its stream, make the prediction, and end segments."""
+        """Add a window to the score of its stream, make the prediction, and end segments.
+
+        Raises
+        ------
+        MessageError
+            A model has no finite answer for the values.
+        """
         return self._answer(score, vector, self._ask([vector])[0])
 
     @property
@@ -181,6 +191,7 @@ class Classifier:
         return Rule(self.model.labels, self.now_seconds, self.change_seconds, limit)
 
     def _answer(self, score: Score | None, vector: FeatureVector, found: Found) -> Answer:
+        _check_finite(found)
         rule, model = self.rule, self.model.reference
         content = vector.content if self.music_only else None
         heard = hear_window(
@@ -332,6 +343,13 @@ def _no_chunk(origin: Place) -> MessageError:
     return MessageError(
         f"the origin {origin} is no chunk of ours: it names another topic, or lies beyond its end"
     )
+
+
+def _check_finite(found: Found) -> None:
+    """Refuse values so large that a model overflows: its answer would stay in the score."""
+    for probabilities in (found.genres, *found.tags):
+        if not math.isfinite(sum(probabilities)):
+            raise MessageError("the vector's values are too large for the model: extract it again")
 
 
 def _check_counts(vector: FeatureVector) -> None:

@@ -110,6 +110,8 @@ def load_heads(paths: Sequence[Path], model: Model) -> tuple[Model, ...]:
                 f"{path.name}: it is of kind {found.kind!r}: name it in GENRESTREAM_MODEL of a "
                 "classifier of its own; GENRESTREAM_HEADS are of kind 'multi'"
             )
+        if found.pooled_with:
+            raise ModelError(f"{path.name}: a head of tags is pooled with none: {_RETRAIN}")
         if found.feature_set != model.metadata.feature_set:
             raise ModelError(
                 f"head {found.name} is of feature set {found.feature_set}, the model "
@@ -149,11 +151,13 @@ def _load_pooled(model: Model, path: Path) -> Model:
             f"{model.metadata.name} is pooled with {path.stem}, but {error}"
         ) from error
     found = other.metadata
-    if found.feature_set != CONTENT_SET or found.labels != model.labels or found.pooled_with:
+    fits = (found.kind, found.feature_set, found.labels) == ("single", CONTENT_SET, model.labels)
+    if not fits or found.pooled_with:
         raise ModelError(
-            f"{model.metadata.name} is to be pooled with {found.name}, which is of feature set "
-            f"{found.feature_set} and has labels {', '.join(found.labels)[:200]}: needed are "
-            f"{CONTENT_SET}, the same labels, and no third model"
+            f"{model.metadata.name} is to be pooled with {found.name}, which is of kind "
+            f"{found.kind}, of feature set {found.feature_set} and has labels "
+            f"{', '.join(found.labels)[:200]}: needed are single, {CONTENT_SET}, the same labels, "
+            "and no third model"
         )
     return other
 

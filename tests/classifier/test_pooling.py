@@ -136,8 +136,9 @@ def test_its_file_must_be_there(tmp_path: Path) -> None:
     [
         {"labels": msgspec.json.encode([*GENRES[1:], GENRES[0]]).decode()},
         {"pooled_with": "other"},
+        {"kind": "multi"},
     ],
-    ids=["labels", "itself"],
+    ids=["labels", "itself", "tags"],
 )
 def test_what_does_not_go_with_it_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
     path = write(tmp_path, **changes)

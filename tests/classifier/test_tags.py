@@ -27,6 +27,7 @@ RANDOM = np.random.default_rng(11)
 ROWS = RANDOM.standard_normal((12, len(NAMES))).astype(np.float32)
 MUSIC = Content(0.99, 0.01, 0.0)
 TALK = Content(0.01, 0.99, 0.0)
+TOO_LARGE = "are too large for the model: extract it again"
 TALK_OVER_MUSIC = Content(0.99, 0.99, 0.0)
 
 
@@ -159,6 +160,25 @@ def _events(
     saved = [step.saved for some in steps for step in some if step.saved]
     events = [encode_event(event) for some in steps for step in some for event in step.events]
     return events, saved[-1] if saved else score
+
+
+def test_values_that_a_head_overflows_on_are_a_dead_letter_and_spoil_no_score(
+    model: Model, head: Model
+) -> None:
+    """Whoever may write feature vectors; the genre's model is asked alike."""
+    for classifier in (Classifier(model), Classifier(model, tagging=Tagging((head,)))):
+        huge = msgspec.structs.replace(a_vector(1), values=(3e38,) * len(NAMES))
+        vectors = [a_vector(0), huge, a_vector(2)]
+        records = [
+            Record(Place("f", 0, n), 0, b"s", encode_event(v)) for n, v in enumerate(vectors)
+        ]
+        (steps,) = classifier.advance_many([Turn(None, records)])
+        letters = [[str(letter.error) for letter in some[0].dead_letters] for some in steps]
+        assert letters == [[], [f"the vector's values {TOO_LARGE}"], []]
+        events = [event for some in steps for step in some for event in step.events]
+        assert [msgspec.json.decode(encode_event(e), type=type(e)) for e in events] == events
+        saved = steps[2][-1].saved
+        assert saved == msgspec.json.decode(msgspec.json.encode(saved), type=Score)
 
 
 def test_a_score_of_other_tags_begins_anew(model: Model, head: Model) -> None:
